@@ -1,0 +1,144 @@
+/* The media plane of one class, without sockets, keys or clocks: plaintext RTP and RTCP come in
+ * with `now`, plaintext packets and events come out. Drain with conference_poll_* after every input
+ * and tick. Reference: house.md "a packet"; wire facts of Jitsi in docs/bus.md and proto/offer.h.
+ */
+#ifndef BRIDGE_CONFERENCE_H
+#define BRIDGE_CONFERENCE_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/slice.h"
+#include "base/units.h"
+
+#define CONFERENCE_NAME_MAX 48   /* a source's or endpoint's name with its NUL */
+#define CONFERENCE_SOURCES_MAX 4 /* sources of one endpoint */
+#define CONFERENCE_LAYERS_MAX 3  /* simulcast layers of one source */
+#define CONFERENCE_ENDPOINTS_MAX 1000
+#define CONFERENCE_HEADER_MAX 64 /* RTP header with extensions, and rewritten payload descriptor   \
+                                  */
+
+struct conference;
+struct feed; /* bridge/feed.h: where recorded packets go */
+
+enum conference_kind { CONFERENCE_AUDIO, CONFERENCE_VIDEO };
+enum conference_video_type { CONFERENCE_CAMERA, CONFERENCE_DESKTOP, CONFERENCE_NONE };
+
+struct conference_source {
+    char name[CONFERENCE_NAME_MAX]; /* "1a2b3c4d-v0" */
+    enum conference_kind kind;
+    enum conference_video_type video_type;
+    bool muted;
+    bool blocked; /* the server's will: not forwarded, not recorded, no level counted */
+    uint32_t ssrcs[CONFERENCE_LAYERS_MAX]; /* low to high */
+    uint32_t rtx[CONFERENCE_LAYERS_MAX];   /* 0: none */
+    unsigned layer_count;
+};
+
+struct conference_constraint {
+    char source[CONFERENCE_NAME_MAX];
+    int max_height;     /* -1: any, 0: none */
+    int max_frame_rate; /* -1: any */
+};
+
+/* ReceiverVideoConstraints as they stand (partial updates were merged by signal). */
+struct conference_wishes {
+    int last_n; /* -1: any */
+    int default_max_height;
+    const char (*selected)[CONFERENCE_NAME_MAX];
+    size_t selected_count;
+    const char (*on_stage)[CONFERENCE_NAME_MAX];
+    size_t on_stage_count;
+    const struct conference_constraint *constraints;
+    size_t constraint_count;
+    int64_t assumed_bandwidth_bps; /* -1: none */
+};
+
+struct conference_endpoint {
+    char id[CONFERENCE_NAME_MAX];
+    char person[64]; /* for the recording; may be empty */
+    bool rewriting; /* SSRC rewriting with maps; else classic: on the source's first SSRC and RTX */
+    bool staff;
+    const struct conference_source *sources;
+    size_t source_count;
+    struct conference_wishes wishes;
+};
+
+struct conference *conference_new(uint64_t seed);
+void conference_free(struct conference **conference);
+
+/* Adds the endpoint or brings it to this state; everything is copied. `user` comes back in packets.
+ */
+int conference_put(struct conference *conference, usec_t now,
+                   const struct conference_endpoint *endpoint, void *user) MUST_USE;
+void conference_del(struct conference *conference, usec_t now, const char *endpoint);
+/* Whether its transport can carry media now; the round trip time once known (0: not yet). */
+void conference_set_connected(struct conference *conference, usec_t now, const char *endpoint,
+                              bool connected);
+void conference_set_rtt(struct conference *conference, const char *endpoint, usec_t rtt);
+/* NULL: not recorded. The feed belongs to the caller and outlives its use here. */
+void conference_set_feed(struct conference *conference, usec_t now, struct feed *feed);
+/* An event for the feed, JSON. */
+void conference_event(struct conference *conference, usec_t now, struct slice json);
+
+/* One decrypted packet; the bytes are copied where they are kept. ERR_FORMAT and ERR_NOT_FOUND (no
+ * source with that SSRC) are for counting. */
+int conference_input_rtp(struct conference *conference, usec_t now, const char *endpoint,
+                         struct slice packet) MUST_USE;
+int conference_input_rtcp(struct conference *conference, usec_t now, const char *endpoint,
+                          struct slice packet) MUST_USE;
+/* When it wants to be called next: at once after input too. USEC_NEVER: nothing to do. */
+usec_t conference_tick(struct conference *conference, usec_t now);
+
+/* One packet to protect and send: `header` then `payload`, contiguous on the wire. For RTP,
+ * `header_len` is at least the RTP header with extensions; what follows is encrypted. RTCP is all
+ * in payload. */
+struct conference_packet {
+    void *user;
+    bool rtcp;
+    bool audio;
+    uint8_t header[CONFERENCE_HEADER_MAX];
+    size_t header_len;     /* bytes of `header` */
+    size_t rtp_header_len; /* of these, what SRTP leaves in clear */
+    struct slice payload;  /* valid until the next input or tick */
+};
+
+/* Fills up to `max`, all packets of one receiver next to each other; 0: none left. */
+size_t conference_poll_packets(struct conference *conference, usec_t now,
+                               struct conference_packet *out, size_t max);
+
+enum conference_event_type {
+    CONFERENCE_MAPS,               /* all slots of a rewriting receiver */
+    CONFERENCE_FORWARDED,          /* names forwarded to this endpoint */
+    CONFERENCE_SPEAKER,            /* to the whole conference; endpoint is empty */
+    CONFERENCE_SENDER_CONSTRAINTS, /* source, max_height */
+    CONFERENCE_STATS,              /* downlink_bps */
+};
+
+struct conference_slot {
+    char source[CONFERENCE_NAME_MAX];
+    char owner[CONFERENCE_NAME_MAX];
+    enum conference_kind kind;
+    enum conference_video_type video_type;
+    uint32_t ssrc;
+    uint32_t rtx; /* video only */
+};
+
+struct conference_notice {
+    enum conference_event_type type;
+    char endpoint[CONFERENCE_NAME_MAX];
+    const struct conference_slot *slots; /* MAPS; arrays valid until the next call */
+    size_t slot_count;
+    const char (*names)[CONFERENCE_NAME_MAX]; /* FORWARDED; SPEAKER: previous speakers */
+    size_t name_count;
+    char subject[CONFERENCE_NAME_MAX]; /* SPEAKER: who; SENDER_CONSTRAINTS: source */
+    bool silence;
+    int max_height;
+    uint64_t downlink_bps;
+};
+
+bool conference_poll_notice(struct conference *conference, struct conference_notice *ret_notice);
+/* Makes the conference give all its notices again: signal is new or came back. */
+void conference_renotify(struct conference *conference);
+
+#endif

@@ -1,0 +1,19 @@
+/* What we offer by Jingle and therefore meet on the wire: payload types and header extension ids.
+ * room puts them into the offer, bridge reads packets by them. */
+#ifndef PROTO_OFFER_H
+#define PROTO_OFFER_H
+
+enum offer_payload_type {
+    OFFER_PT_RTX_VP8 = 96,
+    OFFER_PT_VP8 = 100,
+    OFFER_PT_OPUS = 111,
+};
+
+enum offer_extension {
+    OFFER_EXT_AUDIO_LEVEL = 1,  /* RFC 6464, audio */
+    OFFER_EXT_TRANSPORT_CC = 5, /* draft-holmer-rmcat-transport-wide-cc-extensions-01, both */
+};
+
+enum { OFFER_CLOCK_AUDIO = 48000, OFFER_CLOCK_VIDEO = 90000 };
+
+#endif

@@ -15,8 +15,9 @@
 #define CONFERENCE_SOURCES_MAX 4 /* sources of one endpoint */
 #define CONFERENCE_LAYERS_MAX 3  /* simulcast layers of one source */
 #define CONFERENCE_ENDPOINTS_MAX 1000
-#define CONFERENCE_HEADER_MAX 64 /* RTP header with extensions, and rewritten payload descriptor   \
-                                  */
+#define CONFERENCE_HEADER_MAX                                                                      \
+    64 /* RTP header with extensions, and rewritten payload descriptor                             \
+        */
 
 struct conference;
 struct feed; /* bridge/feed.h: where recorded packets go */

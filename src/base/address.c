@@ -1,0 +1,69 @@
+#include "base/address.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+static const uint8_t V4_PREFIX[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+struct address address_v4(uint8_t a, uint8_t b, uint8_t c, uint8_t d, uint16_t port)
+{
+    struct address address = {.port = port};
+    memcpy(address.ip, V4_PREFIX, sizeof V4_PREFIX);
+    address.ip[12] = a;
+    address.ip[13] = b;
+    address.ip[14] = c;
+    address.ip[15] = d;
+    return address;
+}
+
+bool address_is_v4(const struct address *address)
+{
+    return memcmp(address->ip, V4_PREFIX, sizeof V4_PREFIX) == 0;
+}
+
+struct slice address_ip(const struct address *address)
+{
+    return address_is_v4(address) ? slice_of(address->ip + 12, 4) : slice_of(address->ip, 16);
+}
+
+int address_from_ip(struct slice ip, uint16_t port, struct address *ret_address)
+{
+    if (ip.len == 4) {
+        *ret_address = address_v4(ip.data[0], ip.data[1], ip.data[2], ip.data[3], port);
+        return 0;
+    }
+    if (ip.len != 16)
+        return ERR_FORMAT;
+    memcpy(ret_address->ip, ip.data, 16);
+    ret_address->port = port;
+    return 0;
+}
+
+bool address_eq(const struct address *a, const struct address *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+bool path_eq(const struct path *a, const struct path *b)
+{
+    return address_eq(&a->remote, &b->remote) && address_eq(&a->local, &b->local);
+}
+
+int address_parse(const char *ip, uint16_t port, struct address *ret_address)
+{
+    uint8_t bytes[16];
+    if (inet_pton(AF_INET, ip, bytes) == 1)
+        return address_from_ip(slice_of(bytes, 4), port, ret_address);
+    if (inet_pton(AF_INET6, ip, bytes) == 1)
+        return address_from_ip(slice_of(bytes, 16), port, ret_address);
+    return ERR_FORMAT;
+}
+
+void address_format(const struct address *address, char out[ADDRESS_TEXT_MAX])
+{
+    char ip[INET6_ADDRSTRLEN] = "?";
+    bool v4 = address_is_v4(address);
+    /* Cannot fail: the family is known and the buffer large enough. */
+    (void)inet_ntop(v4 ? AF_INET : AF_INET6, address_ip(address).data, ip, sizeof ip);
+    (void)snprintf(out, ADDRESS_TEXT_MAX, v4 ? "%s:%u" : "[%s]:%u", ip, (unsigned)address->port);
+}

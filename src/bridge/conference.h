@@ -65,46 +65,78 @@ struct conference_endpoint {
     struct conference_wishes wishes;
 };
 
+/* Where an endpoint sits: an index, good from conference_put until conference_del. */
+struct conference_seat {
+    uint32_t index;
+};
+
+/* What was refused or given up; only ever grows. */
+struct conference_counters {
+    uint64_t rtp_in;
+    uint64_t rtp_out;
+    uint64_t malformed;     /* packets that do not parse */
+    uint64_t unknown_ssrc;  /* no source with that SSRC */
+    uint64_t duplicates;    /* seen before */
+    uint64_t repaired;      /* came by RTX */
+    uint64_t withheld;      /* muted, blocked or switched off */
+    uint64_t nacks_sent;    /* sequence numbers asked for */
+    uint64_t nacks_served;  /* sequence numbers resent */
+    uint64_t nacks_refused; /* no longer there, too soon, too often, over the share of resends */
+    uint64_t plis_sent;
+    uint64_t plis_throttled; /* held back by a receiver's bucket */
+    uint64_t pending_full;   /* packets not forwarded: the batch was too long */
+    uint64_t resends_full;   /* resends dropped: queue full */
+    uint64_t slots_full;     /* sources without a slot of a rewriting receiver */
+    uint64_t memory;         /* allocations refused */
+    uint64_t probes;         /* packets sent only to learn the bandwidth */
+};
+
 struct conference *conference_new(uint64_t seed);
 void conference_free(struct conference **conference);
 
 /* Adds the endpoint or brings it to this state; everything is copied. `user` comes back in packets.
- */
+ * The seat stays the same for the endpoint's life. ERR_LIMIT, ERR_MEMORY; ERR_FORMAT: an empty
+ * name, no layer, or an SSRC twice. */
 int conference_put(struct conference *conference, usec_t now,
-                   const struct conference_endpoint *endpoint, void *user) MUST_USE;
-void conference_del(struct conference *conference, usec_t now, const char *endpoint);
+                   const struct conference_endpoint *endpoint, void *user,
+                   struct conference_seat *ret_seat) MUST_USE;
+void conference_del(struct conference *conference, usec_t now, struct conference_seat seat);
 /* Whether its transport can carry media now; the round trip time once known (0: not yet). */
-void conference_set_connected(struct conference *conference, usec_t now, const char *endpoint,
-                              bool connected);
-void conference_set_rtt(struct conference *conference, const char *endpoint, usec_t rtt);
-/* NULL: not recorded. The feed belongs to the caller and outlives its use here. */
-void conference_set_feed(struct conference *conference, usec_t now, struct feed *feed);
-/* An event for the feed, JSON. */
+void conference_set_connected(struct conference *conference, usec_t now,
+                              struct conference_seat seat, bool connected);
+void conference_set_rtt(struct conference *conference, struct conference_seat seat, usec_t rtt);
+/* NULL: not recorded. Paused: the feed is kept, nothing is captured. The feed belongs to the
+ * caller, who ends it (feed_end) after taking it away from here. */
+void conference_set_feed(struct conference *conference, usec_t now, struct feed *feed, bool paused);
+/* An event for the feed, JSON; dropped when nothing is captured. */
 void conference_event(struct conference *conference, usec_t now, struct slice json);
 
 /* One decrypted packet; the bytes are copied where they are kept. ERR_FORMAT and ERR_NOT_FOUND (no
- * source with that SSRC) are for counting. */
-int conference_input_rtp(struct conference *conference, usec_t now, const char *endpoint,
+ * source with that SSRC) are for counting. Feed at most CONFERENCE_BATCH packets between drains. */
+#define CONFERENCE_BATCH 256
+int conference_input_rtp(struct conference *conference, usec_t now, struct conference_seat seat,
                          struct slice packet) MUST_USE;
-int conference_input_rtcp(struct conference *conference, usec_t now, const char *endpoint,
+int conference_input_rtcp(struct conference *conference, usec_t now, struct conference_seat seat,
                           struct slice packet) MUST_USE;
 /* When it wants to be called next: at once after input too. USEC_NEVER: nothing to do. */
 usec_t conference_tick(struct conference *conference, usec_t now);
 
-/* One packet to protect and send: `header` then `payload`, contiguous on the wire. For RTP,
- * `header_len` is at least the RTP header with extensions; what follows is encrypted. RTCP is all
- * in payload. */
+/* One packet to protect and send: `header` then `payload`, contiguous on the wire. For RTP the
+ * first `rtp_header_len` bytes stay in clear, the rest of `header` and all of `payload` are
+ * encrypted; `payload` lies in the source's ring, shared by all receivers. RTCP is all in payload.
+ */
 struct conference_packet {
     void *user;
+    struct slice payload; /* valid until the next call of any function but the getters */
+    uint16_t header_len;  /* bytes of `header` */
+    uint16_t rtp_header_len;
     bool rtcp;
     bool audio;
     uint8_t header[CONFERENCE_HEADER_MAX];
-    size_t header_len;     /* bytes of `header` */
-    size_t rtp_header_len; /* of these, what SRTP leaves in clear */
-    struct slice payload;  /* valid until the next input or tick */
 };
 
-/* Fills up to `max`, all packets of one receiver next to each other; 0: none left. */
+/* Fills up to `max`, all packets of one receiver next to each other; 0: none left. A receiver may
+ * go on in the next call. */
 size_t conference_poll_packets(struct conference *conference, usec_t now,
                                struct conference_packet *out, size_t max);
 
@@ -138,8 +170,12 @@ struct conference_notice {
     uint64_t downlink_bps;
 };
 
-bool conference_poll_notice(struct conference *conference, struct conference_notice *ret_notice);
+/* RTP on an SSRC starts at least max(RTT, 100 ms) after its MAPS notice was taken here. */
+bool conference_poll_notice(struct conference *conference, usec_t now,
+                            struct conference_notice *ret_notice);
 /* Makes the conference give all its notices again: signal is new or came back. */
 void conference_renotify(struct conference *conference);
+void conference_get_counters(const struct conference *conference,
+                             struct conference_counters *ret_counters);
 
 #endif

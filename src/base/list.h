@@ -41,8 +41,8 @@ static inline void list_remove(struct list *item)
 
 #define LIST_ITEM(node, type, member) CONTAINER_OF(node, type, member)
 /* `node` may be removed in the body. */
-#define LIST_EACH(node, list)                                                                      \
-    for (struct list *node = (list)->next, *node##_next = node->next; node != (list);              \
+#define LIST_EACH(node, head)                                                                      \
+    for (struct list *node = (head)->next, *node##_next = node->next; node != (head);              \
          node = node##_next, node##_next = node->next)
 
 #endif

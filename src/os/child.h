@@ -37,12 +37,17 @@ unsigned child_number(const struct child *child);
 int child_fd(struct child *child, const char *name, unsigned index);
 struct metrics *child_metrics(struct child *child);
 /* After the program opened what it needs: enters the sandbox and begins to receive on the loop.
- * Exits the process when a wall cannot be raised. */
+ * Exits the process when a wall cannot be raised. "ping" of the supervisor's watchdog is answered
+ * here: a loop that does not turn for half a minute is killed. */
 void child_enter(struct child *child, struct loop *loop, const struct sandbox_rules *rules,
                  const struct child_handler *handler);
-/* Tells the supervisor: {"type":"ready"} once the program serves, or anything else. */
+/* Tells the supervisor: {"type":"ready"} once the program serves, or anything else. Borrows both.
+ * ERR_LIMIT, ERR_CLOSED, ERR_STATE: before child_enter. */
 int child_send(struct child *child, json_t *message, const int *fds, size_t fd_count) MUST_USE;
 void child_ready(struct child *child);
+/* A link's `closed` said `err`: a peer that broke the framing or its contract (ERR_FORMAT) or does
+ * not read (ERR_LIMIT) is killed and replaced by the supervisor. Nothing for ERR_CLOSED. */
+void child_condemn(struct child *child, const char *peer, unsigned number, int err);
 void child_free(struct child **child);
 
 #endif

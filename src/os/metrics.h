@@ -3,6 +3,7 @@
 #ifndef OS_METRICS_H
 #define OS_METRICS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -25,5 +26,9 @@ int metrics_create(const char *program, unsigned number, int *ret_fd) MUST_USE;
 uint64_t *metrics_counter(struct metrics *metrics, const char *name);
 /* Appends the page in Prometheus text format 0.0.4, with program and number as labels. */
 void metrics_print(const struct metrics *metrics, struct buf *out);
+
+/* Several pages at once, grouped by metric as the format wants it; NULL among them is skipped. Safe
+ * against pages written by a hostile process. */
+void metrics_print_all(const struct metrics *const *pages, size_t count, struct buf *out);
 
 #endif

@@ -35,8 +35,12 @@ struct sandbox_rules {
 };
 
 /* Irreversible. With root: becomes the user `darasa` first when that user exists. ERR_IO: a wall
- * could not be raised (never silently without it). A refused system call kills the process (SIGSYS)
- * in release builds; with sanitizers seccomp is left out and all else stands. */
-int sandbox_enter(const struct sandbox_rules *rules) MUST_USE;
+ * could not be raised, *ret_trouble says which (never silently without it). A refused system call
+ * kills the process (SIGSYS) in release builds; with sanitizers seccomp is left out and all else
+ * stands.
+ * A kernel without Landlock (before 5.13, or switched off): success, and *ret_trouble says so;
+ * programs without SANDBOX_FILES have no openat and lose nothing, the others keep what their user
+ * may open. *ret_trouble is a static string, untouched when there is nothing to say. */
+int sandbox_enter(const struct sandbox_rules *rules, const char **ret_trouble) MUST_USE;
 
 #endif

@@ -76,23 +76,6 @@ void hash_hmac_sha256(struct slice key, struct slice data, uint8_t out[HASH_SHA2
     hmac(EVP_sha256(), HASH_SHA256_SIZE, key, &data, 1, out);
 }
 
-/* Two table steps per byte keep the table small enough to read. */
-uint32_t hash_crc32(struct slice data)
-{
-    static const uint32_t nibble[16] = {
-        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
-        0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
-        0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
-    };
-    uint32_t crc = 0xffffffff;
-    for (size_t i = 0; i < data.len; i++) {
-        crc ^= data.data[i];
-        crc = crc >> 4 ^ nibble[crc & 15];
-        crc = crc >> 4 ^ nibble[crc & 15];
-    }
-    return ~crc;
-}
-
 bool hash_equal(struct slice a, struct slice b)
 {
     return a.len == b.len && (a.len == 0 || CRYPTO_memcmp(a.data, b.data, a.len) == 0);

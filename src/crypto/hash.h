@@ -1,4 +1,4 @@
-/* Hashes, message authentication codes and checksums. Stateless; inputs of any length. The keyed
+/* Hashes and message authentication codes. Stateless; inputs of any length. The keyed
  * and hashing functions never fail: the process ends when the library refuses (it cannot, short of
  * exhausted memory). */
 #ifndef CRYPTO_HASH_H
@@ -18,8 +18,6 @@ void hash_hmac_sha256(struct slice key, struct slice data, uint8_t out[HASH_SHA2
 /* As above over the concatenation of several pieces. */
 void hash_hmac_sha1_parts(struct slice key, const struct slice *parts, size_t count,
                           uint8_t out[HASH_SHA1_SIZE]);
-/* CRC-32 of ISO 3309 as STUN's FINGERPRINT uses it (RFC 8489, section 14.7, before its XOR). */
-uint32_t hash_crc32(struct slice data);
 /* Time depends on the lengths only. */
 bool hash_equal(struct slice a, struct slice b);
 /* Overwrites a secret in a way that the compiler keeps. */

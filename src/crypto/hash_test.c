@@ -50,12 +50,6 @@ static void hmac_of_parts_is_hmac_of_the_whole(void **state)
     assert_memory_equal(whole, parts, sizeof whole);
 }
 
-static void crc_matches_the_check_value(void **state)
-{
-    assert_int_equal(hash_crc32(SLICE("123456789")), 0xcbf43926);
-    assert_int_equal(hash_crc32(SLICE("")), 0);
-}
-
 static void equal_compares_length_and_bytes(void **state)
 {
     assert_true(hash_equal(SLICE("abc"), SLICE("abc")));
@@ -88,7 +82,6 @@ int main(void)
         cmocka_unit_test(digests_match_fips_180),
         cmocka_unit_test(hmac_matches_rfc_2202_and_4231),
         cmocka_unit_test(hmac_of_parts_is_hmac_of_the_whole),
-        cmocka_unit_test(crc_matches_the_check_value),
         cmocka_unit_test(equal_compares_length_and_bytes),
         cmocka_unit_test(random_forms_have_their_shape),
     };

@@ -15,27 +15,14 @@
 #include "base/err.h"
 #include "base/slice.h"
 #include "base/units.h"
+#include "proto/feed_format.h"
 
-#define FEED_HEAD_SIZE 32
-#define FEED_PAYLOAD_MAX 65536
 #define FEED_MEMORY (8 * USEC_PER_SEC) /* of the stream, for a recorder that comes back */
 #define FEED_BYTES (16 * 1024 * 1024)  /* and never more than this */
 #define FEED_SOURCES_MAX 4096          /* source numbers of one feed */
 #define FEED_READ_SLICES 3
 
 struct feed;
-
-enum feed_kind {
-    FEED_BEGIN = 1,
-    FEED_SOURCE = 2,
-    FEED_RTP = 3,
-    FEED_SENDER_REPORT = 4,
-    FEED_EVENT = 5,
-    FEED_GAP = 6,
-    FEED_END = 7,
-};
-
-enum { FEED_FLAG_LATE = 1 };
 
 struct feed_setup {
     const char *conference;
@@ -59,12 +46,12 @@ void feed_free(struct feed **feed);
 
 /* Records. They never fail: what does not fit pushes out the oldest; a payload above
  * FEED_PAYLOAD_MAX is counted as refused. */
-void feed_source(struct feed *feed, usec_t now, const struct feed_source *source);
-void feed_rtp(struct feed *feed, usec_t now, uint32_t source, bool late, struct slice packet);
-void feed_report(struct feed *feed, usec_t now, uint32_t source, uint32_t ssrc, uint32_t rtp_time,
-                 uint64_t ntp_time);
-void feed_event(struct feed *feed, usec_t now, struct slice json);
-void feed_gap(struct feed *feed, usec_t now, const char *reason, usec_t from, usec_t to);
+void feed_put_source(struct feed *feed, usec_t now, const struct feed_source *source);
+void feed_put_rtp(struct feed *feed, usec_t now, uint32_t source, bool late, struct slice packet);
+void feed_put_report(struct feed *feed, usec_t now, uint32_t source, uint32_t ssrc,
+                     uint32_t rtp_time, uint64_t ntp_time);
+void feed_put_event(struct feed *feed, usec_t now, struct slice json);
+void feed_put_gap(struct feed *feed, usec_t now, const char *reason, usec_t from, usec_t to);
 /* The last record; nothing is taken after it. */
 void feed_end(struct feed *feed, usec_t now);
 

@@ -1,0 +1,194 @@
+// Runs in every page before its own scripts: a camera and a microphone that can be told apart, and ways to read what arrives.
+// The camera shows a number as eight black or white fields in its top rows, on a moving pattern in a colour of its own; the
+// microphone is a tone of its own. Every two seconds both mark the same moment: a white flash and a beep.
+(() => {
+    const WIDTH = 1280, HEIGHT = 720, FIELD = 120, FPS = __FPS__;
+    const identity = __IDENTITY__;
+    const FLASH_PERIOD = 2000, FLASH_LENGTH = 120;
+    const tones = { tone: n => 300 + 130 * n, beep: 3000 };
+    let audio;
+
+    function context() {
+        audio ??= new AudioContext();
+        if (audio.state === 'suspended')
+            audio.resume();
+        return audio;
+    }
+
+    function draw(ctx, number, time, screen) {
+        const w = ctx.canvas.width, h = ctx.canvas.height;
+        ctx.fillStyle = `hsl(${(number * 67) % 360} 70% ${screen ? 35 : 50}%)`;
+        ctx.fillRect(0, 0, w, h);
+        ctx.fillStyle = `hsl(${(number * 67 + 120) % 360} 60% 60%)`;
+        for (let i = 0; i < 6; i++)
+            ctx.fillRect((time / 8 + i * 211) % w, 300 + i * 60, 90, 45);
+        for (let bit = 0; bit < 8; bit++) {
+            ctx.fillStyle = (number >> bit) & 1 ? '#fff' : '#000';
+            ctx.fillRect(bit * FIELD, 0, FIELD, FIELD);
+        }
+        ctx.fillStyle = '#fff';
+        ctx.font = 'bold 160px sans-serif';
+        ctx.fillText(String(number), 560, 520);
+        const flash = time % FLASH_PERIOD < FLASH_LENGTH;
+        ctx.fillStyle = flash ? '#fff' : '#000';
+        ctx.fillRect(1000, 0, 280, 240);
+    }
+
+    function camera(number, screen) {
+        const canvas = document.createElement('canvas');
+        canvas.width = WIDTH;
+        canvas.height = HEIGHT;
+        const ctx = canvas.getContext('2d', { alpha: false });
+        draw(ctx, number, Date.now(), screen);
+        const stream = canvas.captureStream(FPS);
+        const track = stream.getVideoTracks()[0];
+        const timer = setInterval(() => {
+            if (track.readyState === 'ended')
+                clearInterval(timer);
+            else
+                draw(ctx, number, Date.now(), screen);
+        }, 1000 / FPS);
+        if (screen)
+            track.__screen = true;
+        return track;
+    }
+
+    function microphone() {
+        const ac = context();
+        const out = ac.createMediaStreamDestination();
+        const tone = ac.createOscillator(), toneGain = ac.createGain();
+        tone.frequency.value = tones.tone(identity);
+        toneGain.gain.value = 0.25;
+        tone.connect(toneGain).connect(out);
+        tone.start();
+        const beep = ac.createOscillator(), beepGain = ac.createGain();
+        beep.frequency.value = tones.beep;
+        beepGain.gain.value = 0;
+        beep.connect(beepGain).connect(out);
+        beep.start();
+        const track = out.stream.getAudioTracks()[0];
+        const plan = () => {
+            if (track.readyState === 'ended')
+                return;
+            const wait = FLASH_PERIOD - Date.now() % FLASH_PERIOD;
+            const at = ac.currentTime + wait / 1000;
+            beepGain.gain.setValueAtTime(0.5, at);
+            beepGain.gain.setValueAtTime(0, at + FLASH_LENGTH / 1000);
+            setTimeout(plan, wait + 500);
+        };
+        plan();
+        window.__setTone = gain => { toneGain.gain.value = gain; };
+        return track;
+    }
+
+    const devices = navigator.mediaDevices;
+    devices.getUserMedia = async constraints => {
+        const tracks = [];
+        if (constraints?.audio)
+            tracks.push(microphone());
+        if (constraints?.video)
+            tracks.push(camera(identity, false));
+        return new MediaStream(tracks);
+    };
+    devices.getDisplayMedia = async () => new MediaStream([camera(identity + 100, true)]);
+    devices.enumerateDevices = async () => ['audioinput', 'videoinput', 'audiooutput'].map(kind => ({
+        deviceId: `test-${kind}`, groupId: 'test', kind, label: `Test ${kind}`, toJSON() { return this; } }));
+
+    const probe = document.createElement('canvas');
+    const probeCtx = probe.getContext('2d', { willReadFrequently: true });
+
+    // The number shown by a video element, or null when no such picture is there.
+    function readVideo(video) {
+        if (!video.videoWidth || video.readyState < 2)
+            return null;
+        probe.width = WIDTH / 4;
+        probe.height = HEIGHT / 4;
+        probeCtx.drawImage(video, 0, 0, probe.width, probe.height);
+        let number = 0;
+        for (let bit = 0; bit < 8; bit++) {
+            const p = probeCtx.getImageData((bit * FIELD + FIELD / 2) / 4 - 4, FIELD / 8 - 4, 8, 8).data;
+            let sum = 0;
+            for (let i = 0; i < p.length; i += 4)
+                sum += (p[i] + p[i + 1] + p[i + 2]) / 3;
+            const mean = sum / (p.length / 4);
+            if (mean > 70 && mean < 185)
+                return null;
+            if (mean >= 185)
+                number |= 1 << bit;
+        }
+        const f = probeCtx.getImageData(1100 / 4, 60 / 4, 8, 8).data;
+        return { number, width: video.videoWidth, height: video.videoHeight, flash: f[0] > 128 };
+    }
+
+    const analysers = new WeakMap();
+
+    function analyser(track) {
+        let node = analysers.get(track);
+        if (!node) {
+            node = context().createAnalyser();
+            node.fftSize = 8192;
+            node.smoothingTimeConstant = 0.2;
+            context().createMediaStreamSource(new MediaStream([track])).connect(node);
+            analysers.set(track, node);
+        }
+        return node;
+    }
+
+    // Which identities' tones a track carries, loudest first: [{number, db}].
+    function readAudio(track) {
+        const node = analyser(track);
+        const bins = new Float32Array(node.frequencyBinCount);
+        node.getFloatFrequencyData(bins);
+        const hz = audio.sampleRate / node.fftSize;
+        const found = [];
+        for (let n = 1; n <= 12; n++) {
+            const bin = Math.round(tones.tone(n) / hz);
+            const db = Math.max(...bins.slice(bin - 2, bin + 3));
+            const around = [...bins.slice(bin - 9, bin - 5), ...bins.slice(bin + 6, bin + 10)];
+            const floor = around.reduce((a, b) => a + b, 0) / around.length;
+            if (db > -75 && db - floor > 12)
+                found.push({ number: n, db: Math.round(db) });
+        }
+        return found.sort((a, b) => b.db - a.db);
+    }
+
+    // The offsets in ms, sound minus picture, of a few flashes of one person's element.
+    async function lips(video, track, seconds) {
+        const node = context().createAnalyser();
+        node.fftSize = 512;
+        node.smoothingTimeConstant = 0;
+        context().createMediaStreamSource(new MediaStream([track])).connect(node);
+        const bins = new Float32Array(node.frequencyBinCount);
+        const bin = Math.round(tones.beep / (audio.sampleRate / node.fftSize));
+        const flashes = [], beeps = [];
+        let lit = false, loud = false;
+        const end = performance.now() + seconds * 1000;
+        await new Promise(done => {
+            const frame = () => {
+                const seen = readVideo(video);
+                if (seen && seen.flash !== lit) {
+                    lit = seen.flash;
+                    if (lit)
+                        flashes.push(performance.now());
+                }
+                if (performance.now() > end)
+                    done();
+                else
+                    video.requestVideoFrameCallback ? video.requestVideoFrameCallback(frame) : requestAnimationFrame(frame);
+            };
+            frame();
+            const listen = setInterval(() => {
+                node.getFloatFrequencyData(bins);
+                const on = bins[bin] > -50;
+                if (on && !loud)
+                    beeps.push(performance.now());
+                loud = on;
+                if (performance.now() > end)
+                    clearInterval(listen);
+            }, 4);
+        });
+        return flashes.map(f => beeps.map(b => b - f).sort((a, b) => Math.abs(a) - Math.abs(b))[0]).filter(d => d !== undefined);
+    }
+
+    window.__media = { identity, tones, readVideo, readAudio, lips, context };
+})();

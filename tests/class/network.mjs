@@ -1,0 +1,100 @@
+// A small internet in network namespaces: a router with a 1:1 NAT before the server, and hosts outside of it. Every link
+// has an MTU of 1280. Addresses are from the documentation ranges and exist only inside these namespaces.
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+
+export const PUBLIC = '198.51.100.10';
+const PRIVATE = '10.77.0.2';
+
+function ip(...args) {
+    execFileSync('ip', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+export class Network {
+    constructor(name, hostName) {
+        this.name = name;
+        this.hostName = hostName;
+        this.spaces = [];
+        this.hosts = 0;
+    }
+
+    space(suffix) {
+        const name = `${this.name}-${suffix}`;
+        ip('netns', 'add', name);
+        this.spaces.push(name);
+        ip('-n', name, 'link', 'set', 'lo', 'up');
+        mkdirSync(`/etc/netns/${name}`, { recursive: true });
+        writeFileSync(`/etc/netns/${name}/hosts`, `127.0.0.1 localhost\n${PUBLIC} ${this.hostName}\n`);
+        writeFileSync(`/etc/netns/${name}/resolv.conf`, '');
+        return name;
+    }
+
+    // A pair of ends a (in spaceA) and b (in spaceB).
+    cable(spaceA, a, spaceB, b) {
+        ip('-n', spaceA, 'link', 'add', a, 'mtu', '1280', 'type', 'veth', 'peer', 'name', b, 'mtu', '1280', 'netns', spaceB);
+        ip('-n', spaceA, 'link', 'set', a, 'up');
+        ip('-n', spaceB, 'link', 'set', b, 'up');
+    }
+
+    start() {
+        this.router = this.space('r');
+        this.server = this.space('s');
+        this.cable(this.router, 'lan', this.server, 'eth0');
+        ip('-n', this.router, 'addr', 'add', '10.77.0.1/24', 'dev', 'lan');
+        ip('-n', this.server, 'addr', 'add', `${PRIVATE}/24`, 'dev', 'eth0');
+        ip('-n', this.server, 'route', 'add', 'default', 'via', '10.77.0.1');
+        ip('-n', this.router, 'link', 'add', 'wan', 'mtu', '1280', 'type', 'bridge');
+        ip('-n', this.router, 'link', 'set', 'wan', 'up');
+        ip('-n', this.router, 'addr', 'add', '198.51.100.1/24', 'dev', 'wan');
+        ip('-n', this.router, 'addr', 'add', `${PUBLIC}/24`, 'dev', 'wan');
+        execFileSync('ip', ['netns', 'exec', this.router, 'sh', '-c', `
+            echo 1 >/proc/sys/net/ipv4/ip_forward
+            nft -f - <<X
+            table ip nat {
+                chain pre { type nat hook prerouting priority -100; ip daddr ${PUBLIC} dnat to ${PRIVATE}; }
+                chain post { type nat hook postrouting priority 100; ip saddr ${PRIVATE} oifname wan snat to ${PUBLIC}; }
+            }
+X`]);
+        return this;
+    }
+
+    // A host on the outside; returns its namespace.
+    host() {
+        const n = ++this.hosts;
+        const space = this.space(`h${n}`);
+        this.cable(this.router, `h${n}`, space, 'eth0');
+        ip('-n', this.router, 'link', 'set', `h${n}`, 'master', 'wan');
+        ip('-n', space, 'addr', 'add', `198.51.100.${20 + n}/24`, 'dev', 'eth0');
+        ip('-n', space, 'route', 'add', 'default', 'via', '198.51.100.1');
+        return space;
+    }
+
+    // Gives a host a new address, as a phone that changes its network.
+    roam(space, address) {
+        ip('-n', space, 'addr', 'flush', 'dev', 'eth0');
+        ip('-n', space, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
+        ip('-n', space, 'route', 'add', 'default', 'via', '198.51.100.1');
+    }
+
+    // Delay, jitter, loss and rate of what a host sends and receives; null: a clean line.
+    shape(space, rule) {
+        const n = space.split('-h').pop();
+        for (const [where, dev] of [[space, 'eth0'], [this.router, `h${n}`]]) {
+            try {
+                execFileSync('tc', ['-n', where, 'qdisc', 'del', 'dev', dev, 'root'], { stdio: 'ignore' });
+            } catch { /* there was none */ }
+            if (rule)
+                execFileSync('tc', ['-n', where, 'qdisc', 'add', 'dev', dev, 'root', 'netem', ...rule.split(' ')]);
+        }
+    }
+
+    stop() {
+        for (const name of this.spaces) {
+            try {
+                ip('netns', 'del', name);
+            } catch { /* gone already */ }
+            rmSync(`/etc/netns/${name}`, { recursive: true, force: true });
+        }
+        this.spaces = [];
+    }
+}

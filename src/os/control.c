@@ -115,8 +115,9 @@ static int transmit(int fd, struct slice json, const int *fds, size_t fd_count)
         memcpy(CMSG_DATA(c), fds, sizeof(int) * fd_count);
     }
     ssize_t sent;
-    do
-        sent = sendmsg(fd, &head, MSG_DONTWAIT | MSG_NOSIGNAL);
+    do /* send, because only those who may send descriptors have sendmsg */
+        sent = fd_count > 0 ? sendmsg(fd, &head, MSG_DONTWAIT | MSG_NOSIGNAL)
+                            : send(fd, json.data, json.len, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
     if (sent >= 0)
         return 0;

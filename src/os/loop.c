@@ -26,6 +26,7 @@ struct loop {
     struct hook hooks[LOOP_HOOKS];
     size_t hook_count;
     struct list tasks;
+    struct list running; /* those of `tasks` whose turn it is */
     struct epoll_event batch[LOOP_BATCH];
     int batch_len;
 };
@@ -60,6 +61,7 @@ struct loop *loop_new(void)
         return NULL;
     }
     list_init(&loop->tasks);
+    list_init(&loop->running);
     loop->now = clock_monotonic();
     return loop;
 }
@@ -227,16 +229,16 @@ static void finish_turn(struct loop *loop)
 {
     for (size_t i = 0; i < loop->hook_count; i++)
         loop->hooks[i].run(loop->hooks[i].arg, loop->now);
-    if (list_empty(&loop->tasks))
-        return;
-    struct list mark;
-    list_append(&loop->tasks, &mark);
-    while (loop->tasks.next != &mark) {
-        struct loop_task *task = LIST_ITEM(loop->tasks.next, struct loop_task, node);
+    LIST_EACH(node, &loop->tasks)
+    {
+        list_remove(node);
+        list_append(&loop->running, node);
+    }
+    while (!list_empty(&loop->running)) {
+        struct loop_task *task = LIST_ITEM(loop->running.next, struct loop_task, node);
         loop_task_cancel(task);
         task->run(task, loop->now);
     }
-    list_remove(&mark);
 }
 
 static int sleep_until(struct loop *loop, usec_t wait)

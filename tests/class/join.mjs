@@ -1,0 +1,68 @@
+// Ways into a class: with a stock library in a bare page, or with our own client.
+import { join } from 'node:path';
+import { HOST, TOP } from './harness.mjs';
+
+const here = join(TOP, 'tests/class');
+
+// Signs in with a one-time link and asks for a place in the class that is open now; in the page's own session.
+function enterAndJoin(code) {
+    const post = async (path, body, csrf) => {
+        const reply = await fetch(path, { method: 'POST', body: JSON.stringify(body ?? {}),
+            headers: { 'Content-Type': 'application/json', ...(csrf ? { 'X-CSRF-Token': csrf } : {}) } });
+        const value = reply.status === 204 ? {} : await reply.json();
+        if (!reply.ok)
+            throw new Error(`${path}: ${reply.status} ${JSON.stringify(value)}`);
+        return value;
+    };
+    return (async () => {
+        const me = await post('/api/enter', { code });
+        const { classes } = await (await fetch('/api/classes')).json();
+        const open = classes.find(c => c.state === 'open');
+        return { me, join: await post(`/api/classes/${open.id}/join`, {}, me.csrf) };
+    })();
+}
+
+// A participant with a stock library: `library` is its bundle. Returns its endpoint id.
+export async function joinStock(p, link, options = {}) {
+    const library = options.library ?? join(here, 'stock/lib-jitsi-meet-2022.js');
+    await p.ask('route', { url: `https://${HOST}/stock/`, file: join(here, 'stock.html'), type: 'text/html' });
+    await p.ask('route', { url: `https://${HOST}/stock/library.js`, file: library, type: 'text/javascript' });
+    await p.ask('route', { url: `https://${HOST}/stock/page.js`, file: join(here, 'stock.js'), type: 'text/javascript' });
+    await p.goto(`https://${HOST}/stock/`);
+    p.place = (await p.eval(enterAndJoin, link.split('#')[1])).join;
+    p.endpoint = await p.eval(o => window.__stock.join(o), { ...p.place, name: options.name ?? `Stock ${p.identity}`,
+        devices: options.devices ?? ['audio', 'video'], rewriting: options.rewriting ?? false, maxHeight: options.maxHeight });
+    return p.endpoint;
+}
+
+// A participant with our own client: follows the link, passes the device check, waits until it is in the class.
+export async function joinOurs(p, link) {
+    await p.goto(link);
+    await p.click('[data-testid=join]');
+    p.endpoint = await p.until('in the class', () => document.querySelector('[data-testid=classroom]')?.dataset.endpoint, 40);
+    return p.endpoint;
+}
+
+// What our client shows of others: {endpoint: {video: number|null, width, audio: [numbers]}}.
+export function lookOurs() {
+    const out = {};
+    for (const tile of document.querySelectorAll('[data-endpoint]')) {
+        const video = tile.querySelector('video');
+        const id = tile.dataset.endpoint;
+        if (!id)
+            continue;
+        const seen = video ? window.__media.readVideo(video) : null;
+        const entry = out[id] ??= {};
+        if (seen && (!entry.video || seen.width > entry.width)) {
+            entry.video = seen.number;
+            entry.width = seen.width;
+        }
+    }
+    for (const element of document.querySelectorAll('audio, video')) {
+        const track = element.srcObject?.getAudioTracks?.()[0];
+        if (track && !element.dataset.local)
+            (out[element.dataset.audioOf ?? 'sound'] ??= {}).audio =
+                [...new Set([...(out[element.dataset.audioOf ?? 'sound']?.audio ?? []), ...window.__media.readAudio(track).map(t => t.number)])];
+    }
+    return out;
+}

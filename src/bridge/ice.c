@@ -245,13 +245,14 @@ static void send_check(struct ice *ice, usec_t now, struct pair *pair)
 
 static void schedule(struct ice *ice, usec_t now, struct pair *pair)
 {
-    if (!pair->valid)
-        pair->next_check = pair->unanswered >= CHECK_TRIES
-                               ? USEC_NEVER
-                               : now + (CHECK_INTERVAL << (pair->unanswered - 1));
+    unsigned tries = pair->unanswered;
+    if (!pair->valid && tries >= CHECK_TRIES)
+        pair->next_check = USEC_NEVER;
+    else if (!pair->valid)
+        pair->next_check = now + (CHECK_INTERVAL << (tries ? tries - 1 : 0));
     else if (pair == ice->selected)
         pair->next_check =
-            now + (pair->unanswered > 1 ? CONSENT_RETRY : jittered(ice, CONSENT_INTERVAL));
+            now + (tries > 1 ? CONSENT_RETRY : jittered(ice, CONSENT_INTERVAL));
     else if (now - pair->heard_at < CONSENT_LIFE)
         pair->next_check = now + jittered(ice, RESERVE_INTERVAL);
     else
@@ -399,10 +400,8 @@ static int input_request(struct ice *ice, usec_t now, const struct path *path,
     struct slice from = stun_remote_ufrag(request);
     if (ice->remote.ufrag_len > 0 && !slice_eq(from, ufrag_of(&ice->remote)))
         return ERR_AUTH;
-    if (request->has_unknown) {
-        answer(ice, path, request, STUN_UNKNOWN_ATTRIBUTE);
+    if (request->has_unknown)
         return ERR_FORMAT;
-    }
     if (conflict(ice, path, request))
         return 0;
     ice->called = true;

@@ -11,6 +11,9 @@
 #define CONSENT_INTERVAL (5 * USEC_PER_SEC)
 /* A missed answer is asked for again sooner, so that a dead path is known before people notice. */
 #define CONSENT_RETRY USEC_PER_SEC
+/* While nothing is heard at all we ask sooner: an answer is the only sign of life of a peer that
+ * neither sends media nor checks often (consent of others may be 6 s apart). */
+#define SILENT_CHECK (1500 * USEC_PER_MSEC)
 /* A path held in reserve is asked less often: enough to keep a NAT binding of 30 s. */
 #define RESERVE_INTERVAL (12 * USEC_PER_SEC)
 /* First checks: 100, 200, ... 1600 ms apart, then silence until the peer checks again. */
@@ -47,6 +50,7 @@ struct pair {
     usec_t media_at;    /* media or DTLS */
     usec_t answered_at; /* our check: consent counts from here */
     usec_t next_check;
+    usec_t sent_at;      /* our last check */
     unsigned unanswered; /* checks since the last answer */
     unsigned calls;      /* the peer's checks here while the selected path was silent */
     struct check checks[CHECKS_KEPT];
@@ -216,6 +220,7 @@ static void put_output(struct ice *ice, struct output *out, const struct stun_me
 
 static void send_check(struct ice *ice, usec_t now, struct pair *pair)
 {
+    pair->sent_at = now;
     struct output *out = next_output(ice, &pair->path);
     if (!out)
         return;
@@ -251,8 +256,7 @@ static void schedule(struct ice *ice, usec_t now, struct pair *pair)
     else if (!pair->valid)
         pair->next_check = now + (CHECK_INTERVAL << (tries ? tries - 1 : 0));
     else if (pair == ice->selected)
-        pair->next_check =
-            now + (tries > 1 ? CONSENT_RETRY : jittered(ice, CONSENT_INTERVAL));
+        pair->next_check = now + (tries > 1 ? CONSENT_RETRY : jittered(ice, CONSENT_INTERVAL));
     else if (now - pair->heard_at < CONSENT_LIFE)
         pair->next_check = now + jittered(ice, RESERVE_INTERVAL);
     else
@@ -527,6 +531,14 @@ void ice_heard(struct ice *ice, usec_t now, const struct path *path)
         choose(ice, now);
 }
 
+static usec_t due(const struct ice *ice, const struct pair *pair)
+{
+    if (pair != ice->selected || ice->remote.ufrag_len == 0)
+        return pair->next_check;
+    usec_t silent = usec_max(ice->heard_at + SILENT_CHECK, pair->sent_at + CONSENT_RETRY);
+    return usec_min(pair->next_check, silent);
+}
+
 usec_t ice_tick(struct ice *ice, usec_t now)
 {
     choose(ice, now);
@@ -535,11 +547,11 @@ usec_t ice_tick(struct ice *ice, usec_t now)
         struct pair *pair = &ice->pairs[i];
         if (!pair->used)
             continue;
-        if (pair->next_check <= now)
+        if (due(ice, pair) <= now)
             check_now(ice, now, pair);
-        next = usec_min(next, pair->next_check);
+        next = usec_min(next, due(ice, pair));
     }
-    return next;
+    return usec_max(next, now + 1); /* a check that could not be sent for lack of room waits */
 }
 
 bool ice_poll(struct ice *ice, struct path *ret_path, struct slice *ret_datagram)

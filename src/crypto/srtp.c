@@ -166,7 +166,7 @@ static bool set_keys(struct srtp_engine *engine, const struct srtp_keys *keys, u
                      struct keyset *set)
 {
     uint8_t cipher[SRTP_KEY_SIZE], auth[HMAC_SHA1_SIZE];
-    bool gcm = keys->profile == SRTP_AEAD_AES_128_GCM;
+    bool gcm = keys->profile == SRTP_PROFILE_GCM;
     size_t salt_len = gcm ? GCM_IV_SIZE : SRTP_SALT_SIZE;
     bool done = derive(keys, salt_len, labels + LABEL_CIPHER, cipher, sizeof cipher) &&
                 derive(keys, salt_len, labels + LABEL_AUTH, auth, sizeof auth) &&
@@ -186,7 +186,7 @@ static bool set_keys(struct srtp_engine *engine, const struct srtp_keys *keys, u
 
 int srtp_new(struct srtp_engine *engine, const struct srtp_keys *keys, struct srtp **ret_srtp)
 {
-    if (keys->profile != SRTP_AEAD_AES_128_GCM && keys->profile != SRTP_AES128_CM_SHA1_80)
+    if (keys->profile != SRTP_PROFILE_GCM && keys->profile != SRTP_PROFILE_CM)
         return ERR_UNSUPPORTED;
     struct srtp *srtp = calloc(1, sizeof *srtp);
     if (!srtp)
@@ -267,7 +267,7 @@ static int protect_rtp(struct srtp_job *job)
     if (job->clear.len < RTP_HEADER || srtp_rtp_header(job->clear) != job->clear.len)
         return ERR_FORMAT;
     size_t plain = job->clear.len + job->head.len + job->body.len;
-    bool gcm = srtp->profile == SRTP_AEAD_AES_128_GCM;
+    bool gcm = srtp->profile == SRTP_PROFILE_GCM;
     size_t total = plain + (gcm ? GCM_TAG_SIZE : CM_TAG_SIZE);
     if (total > job->out_size || plain > PACKET_MAX)
         return ERR_LIMIT;
@@ -307,7 +307,7 @@ static int protect_rtcp(struct srtp_job *job)
     struct slice packet = job->body;
     if (packet.len < RTCP_HEADER || packet.len > PACKET_MAX || job->clear.len + job->head.len > 0)
         return ERR_FORMAT;
-    bool gcm = srtp->profile == SRTP_AEAD_AES_128_GCM;
+    bool gcm = srtp->profile == SRTP_PROFILE_GCM;
     size_t total = packet.len + SRTCP_INDEX_SIZE + (gcm ? GCM_TAG_SIZE : CM_TAG_SIZE);
     if (total > job->out_size)
         return ERR_LIMIT;
@@ -330,8 +330,8 @@ static int protect_rtcp(struct srtp_job *job)
         memcpy(aad, packet.data, RTCP_HEADER);
         memcpy(aad + RTCP_HEADER, word, sizeof word);
         gcm_iv(&srtp->rtcp, ssrc, index, iv);
-        done = gcm_seal(srtp->rtcp.gcm, iv, slice_of(aad, sizeof aad), slice_of(NULL, 0), body,
-                        text);
+        done =
+            gcm_seal(srtp->rtcp.gcm, iv, slice_of(aad, sizeof aad), slice_of(NULL, 0), body, text);
         memcpy(job->out + total - sizeof word, word, sizeof word);
     } else {
         ctr_iv(&srtp->rtcp, ssrc, index, iv);
@@ -357,7 +357,7 @@ void srtp_protect(struct srtp_job *jobs, size_t count)
 
 int srtp_unprotect_rtp(struct srtp *srtp, uint8_t *packet, size_t len, struct slice *ret_plain)
 {
-    bool gcm = srtp->profile == SRTP_AEAD_AES_128_GCM;
+    bool gcm = srtp->profile == SRTP_PROFILE_GCM;
     size_t tag_len = gcm ? GCM_TAG_SIZE : CM_TAG_SIZE;
     if (len < RTP_HEADER + tag_len || len > PACKET_MAX)
         return ERR_FORMAT;
@@ -375,8 +375,7 @@ int srtp_unprotect_rtp(struct srtp *srtp, uint8_t *packet, size_t len, struct sl
     uint8_t iv[CTR_IV_SIZE];
     if (gcm) {
         gcm_iv(&srtp->rtp, ssrc, index, iv);
-        if (!gcm_open(srtp->rtp.gcm, iv, slice_of(packet, header), packet + header,
-                      plain - header))
+        if (!gcm_open(srtp->rtp.gcm, iv, slice_of(packet, header), packet + header, plain - header))
             return ERR_AUTH;
     } else {
         uint8_t roc[4], tag[HMAC_SHA1_SIZE];
@@ -405,7 +404,7 @@ static int open_rtcp(struct srtp *srtp, uint8_t *packet, size_t plain, uint32_t 
     uint8_t iv[CTR_IV_SIZE], word_bytes[SRTCP_INDEX_SIZE];
     store_u32(word_bytes, word);
     struct slice text = slice_of(packet + RTCP_HEADER, plain - RTCP_HEADER);
-    if (srtp->profile == SRTP_AEAD_AES_128_GCM) {
+    if (srtp->profile == SRTP_PROFILE_GCM) {
         /* Unencrypted, all of it is associated data: no WebRTC peer sends that. */
         if (!encrypted)
             return ERR_UNSUPPORTED;
@@ -432,7 +431,7 @@ static int open_rtcp(struct srtp *srtp, uint8_t *packet, size_t plain, uint32_t 
 
 int srtp_unprotect_rtcp(struct srtp *srtp, uint8_t *packet, size_t len, struct slice *ret_plain)
 {
-    bool gcm = srtp->profile == SRTP_AEAD_AES_128_GCM;
+    bool gcm = srtp->profile == SRTP_PROFILE_GCM;
     size_t trailer = SRTCP_INDEX_SIZE + (gcm ? GCM_TAG_SIZE : CM_TAG_SIZE);
     if (len < RTCP_HEADER + trailer || len > PACKET_MAX || packet[0] >> 6 != 2)
         return ERR_FORMAT;

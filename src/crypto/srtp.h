@@ -11,8 +11,8 @@
 
 enum srtp_profile {
     SRTP_NONE = 0,
-    SRTP_AES128_CM_SHA1_80 = 1, /* as registered for DTLS-SRTP */
-    SRTP_AEAD_AES_128_GCM = 7,
+    SRTP_PROFILE_CM = 1,  /* AES128_CM_HMAC_SHA1_80; numbers as registered for DTLS-SRTP */
+    SRTP_PROFILE_GCM = 7, /* AEAD_AES_128_GCM */
 };
 
 #define SRTP_KEY_SIZE 16

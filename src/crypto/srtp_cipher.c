@@ -5,13 +5,15 @@
 
 #include <stdlib.h>
 
-#include <openssl/evp.h>
-#include <openssl/sha.h>
 #ifdef HAVE_IPSEC_MB
+#define NO_COMPAT_IMB_API_053 /* its old names are those of OpenSSL */
 #include <intel-ipsec-mb.h>
 #endif
 
 #include "crypto/hash.h"
+#include "crypto/openssl.h"
+
+#include <openssl/sha.h>
 
 #define SHA_BLOCK 64
 
@@ -143,8 +145,8 @@ void gcm_key_free(struct gcm_key **key)
 static bool update(EVP_CIPHER_CTX *ctx, uint8_t *out, struct slice in)
 {
     int n = 0;
-    return in.len == 0 || (in.len <= INT32_MAX &&
-                           EVP_CipherUpdate(ctx, out, &n, in.data, (int)in.len) == 1);
+    return in.len == 0 ||
+           (in.len <= INT32_MAX && EVP_CipherUpdate(ctx, out, &n, in.data, (int)in.len) == 1);
 }
 
 static bool evp_seal(struct gcm_key *key, const uint8_t *iv, struct slice aad, struct slice head,
@@ -247,8 +249,8 @@ void ctr_key_free(struct ctr_key **key)
 bool ctr_xor(struct ctr_key *key, const uint8_t iv[CTR_IV_SIZE], struct slice head,
              struct slice body, uint8_t *out)
 {
-    return EVP_EncryptInit_ex(key->ctx, NULL, NULL, NULL, iv) == 1 &&
-           update(key->ctx, out, head) && update(key->ctx, out + head.len, body);
+    return EVP_EncryptInit_ex(key->ctx, NULL, NULL, NULL, iv) == 1 && update(key->ctx, out, head) &&
+           update(key->ctx, out + head.len, body);
 }
 
 struct hmac_key *hmac_key_new(struct slice key)

@@ -20,6 +20,9 @@
 #define FLIGHT_DATAGRAMS 8
 /* OpenSSL's own timer, in microseconds: the longest it can count, 71 minutes. */
 #define OPENSSL_TIMER_AWAY UINT32_MAX
+#define RECORD_HEADER 13
+#define RECORD_CHANGE_CIPHER_SPEC 20
+#define RECORD_HANDSHAKE 22
 #define DIGEST_MAX 64
 #define EXPORT_LABEL "EXTRACTOR-dtls_srtp"
 #define CIPHERS                                                                                    \
@@ -46,10 +49,12 @@ struct dtls {
     struct datagram flight[FLIGHT_DATAGRAMS];
     size_t flight_count;
     size_t sent;
+    uint64_t record;  /* number of the next record in clear */
     bool flight_over; /* the peer answered: the next write begins a new one */
     bool started;
     usec_t resend_at;
     usec_t wait;
+    usec_t repeat_at; /* not sooner */
     unsigned tries;
 
     const EVP_MD *hash; /* NULL: the fingerprint is not known yet */
@@ -257,6 +262,23 @@ void dtls_free(struct dtls **dtls)
     *dtls = NULL;
 }
 
+/* A record sent again needs a new number, lest the peer take it for a replay: it may have dropped
+ * the first (a ChangeCipherSpec that came too soon). Those of epoch 0 are in clear, so all of them
+ * get their numbers here. What comes later is one Finished, which is kept or dropped unread until
+ * its turn has come: it may be repeated as it is (RFC 6347, sections 4.1 and 4.1.2.6). */
+static void number_records(struct dtls *dtls, struct datagram *out)
+{
+    for (size_t at = 0; at + RECORD_HEADER <= out->len;) {
+        uint8_t *header = out->bytes + at;
+        if (load_u16(header + 3) == 0) {
+            store_u16(header + 5, (uint16_t)(dtls->record >> 32));
+            store_u32(header + 7, (uint32_t)dtls->record);
+            dtls->record++;
+        }
+        at += RECORD_HEADER + load_u16(header + 11);
+    }
+}
+
 static bool peer_matches(const struct dtls *dtls)
 {
     X509 *cert = SSL_get0_peer_certificate(dtls->ssl);
@@ -357,6 +379,20 @@ static void schedule(struct dtls *dtls, usec_t now)
     dtls->resend_at = waiting ? now + dtls->wait : USEC_NEVER;
 }
 
+/* A handshake record after the end: the peer has not got our last flight. OpenSSL answers only when
+ * the peer's Finished is a new record; ours (as client) repeats it as it is. */
+static void repeat_last(struct dtls *dtls, usec_t now, struct slice datagram, bool wrote)
+{
+    bool done = dtls->state == DTLS_CONNECTED || dtls->state == DTLS_UNVERIFIED;
+    bool handshake = datagram.len > 0 && (datagram.data[0] == RECORD_HANDSHAKE ||
+                                          datagram.data[0] == RECORD_CHANGE_CIPHER_SPEC);
+    if (!done || wrote || !handshake || now < dtls->repeat_at || dtls->tries >= FLIGHT_TRIES)
+        return;
+    dtls->sent = 0;
+    dtls->tries++;
+    dtls->repeat_at = now + FLIGHT_WAIT / 2;
+}
+
 int dtls_input(struct dtls *dtls, usec_t now, struct slice datagram)
 {
     if (has_ended(dtls))
@@ -366,6 +402,7 @@ int dtls_input(struct dtls *dtls, usec_t now, struct slice datagram)
     dtls->started = true;
     proceed(dtls);
     bool wrote = !dtls->flight_over;
+    repeat_last(dtls, now, datagram, wrote);
     dtls->flight_over = false;
     dtls->input = slice_of(NULL, 0);
     if (wrote) {
@@ -403,7 +440,8 @@ bool dtls_poll(struct dtls *dtls, struct slice *ret_datagram)
 {
     if (dtls->sent >= dtls->flight_count)
         return false;
-    const struct datagram *out = &dtls->flight[dtls->sent++];
+    struct datagram *out = &dtls->flight[dtls->sent++];
+    number_records(dtls, out);
     *ret_datagram = slice_of(out->bytes, out->len);
     return true;
 }

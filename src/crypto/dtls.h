@@ -3,8 +3,8 @@
  *
  * Time: OpenSSL 3.0 keeps its retransmission timer on the wall clock and offers no other. That
  * timer is set so far away that it does not fire; dtls_tick sends the datagrams of our last flight
- * again, by the caller's clock. Nothing here depends on the wall clock, not even the certificates:
- * they are judged by fingerprint only (RFC 8122), as WebRTC does.
+ * again, by the caller's clock, as new records. Nothing here depends on the wall clock, not even
+ * the certificates: they are judged by fingerprint only (RFC 8122), as WebRTC does.
  *
  * Wants no cookie (HelloVerifyRequest): feed it only from addresses that passed an ICE check. */
 #ifndef CRYPTO_DTLS_H

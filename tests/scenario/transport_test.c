@@ -1,0 +1,573 @@
+/* Two transports, bridge and client, over a network that misbehaves, in virtual time. */
+#include "bridge/transport.h"
+
+#include "base/check.h"
+#include "net.h"
+#include "proto/stun.h"
+
+static const char SERVER_UFRAG[] = "0server", SERVER_PWD[] = "server-password-of-24-ch";
+static const char CLIENT_UFRAG[] = "clnt", CLIENT_PWD[] = "client-password-of-24-ch";
+
+struct side {
+    struct transport *transport;
+    struct dtls_context *dtls;
+    struct address address;
+    usec_t wake;
+    unsigned rtp;
+    unsigned rtcp;
+    int last_err;
+    uint16_t seq;
+};
+
+struct world {
+    struct net net;
+    struct srtp_engine *engine;
+    struct side server;
+    struct side client;
+    struct address seen_as; /* the client's address behind its NAT */
+    usec_t now;
+    /* Looks at every datagram before the network; false: it is lost. */
+    bool (*filter)(struct world *world, bool from_client, struct slice bytes);
+    unsigned filtered;
+    struct net_datagram held;
+};
+
+static const struct net_link CALM = {.delay = 20 * USEC_PER_MSEC};
+
+static void side_init(struct world *w, struct side *side, bool client, uint64_t seed)
+{
+    assert_int_equal(dtls_context_new(&side->dtls), 0);
+    struct transport_config config = {
+        .dtls = side->dtls,
+        .srtp = w->engine,
+        .ufrag = slice_str(client ? CLIENT_UFRAG : SERVER_UFRAG),
+        .pwd = slice_str(client ? CLIENT_PWD : SERVER_PWD),
+        .client = client,
+        .tie_breaker = seed * 7 + client,
+        .seed = seed,
+    };
+    assert_int_equal(transport_new(&config, &side->transport), 0);
+}
+
+static struct world *world_new(uint64_t seed, struct net_link link)
+{
+    static struct world world;
+    struct world *w = &world;
+    *w = (struct world){.now = 1000 * USEC_PER_SEC};
+    net_init(&w->net, seed, link);
+    assert_int_equal(srtp_engine_new(SRTP_BEST, &w->engine), 0);
+    side_init(w, &w->server, false, seed);
+    side_init(w, &w->client, true, seed);
+    w->server.address = address_v4(192, 0, 2, 1, 10000);
+    w->client.address = address_v4(10, 0, 0, 7, 4000);
+    w->seen_as = address_v4(198, 51, 100, 7, 4000);
+    return w;
+}
+
+static void world_free(struct world *w)
+{
+    struct side *sides[] = {&w->server, &w->client};
+    for (size_t i = 0; i < 2; i++) {
+        transport_free(&sides[i]->transport);
+        dtls_context_free(&sides[i]->dtls);
+    }
+    srtp_engine_free(&w->engine);
+    net_done(&w->net);
+}
+
+static void set_fingerprint(struct side *side, const struct side *peer)
+{
+    const char *value = dtls_context_fingerprint(peer->dtls);
+    assert_int_equal(transport_set_fingerprint(side->transport, SLICE("sha-256"), slice_str(value)),
+                     0);
+}
+
+/* What session-initiate tells the client. */
+static void tell_client(struct world *w)
+{
+    set_fingerprint(&w->client, &w->server);
+    assert_int_equal(transport_set_remote(w->client.transport, w->now, slice_str(SERVER_UFRAG),
+                                          slice_str(SERVER_PWD)),
+                     0);
+    struct path path = {.local = w->client.address, .remote = w->server.address};
+    assert_int_equal(transport_add_remote(w->client.transport, w->now, &path), 0);
+    w->client.wake = w->now;
+}
+
+/* What session-accept tells the bridge. */
+static void tell_server(struct world *w)
+{
+    set_fingerprint(&w->server, &w->client);
+    assert_int_equal(transport_set_remote(w->server.transport, w->now, slice_str(CLIENT_UFRAG),
+                                          slice_str(CLIENT_PWD)),
+                     0);
+    w->server.wake = w->now;
+}
+
+static void put_on_wire(struct world *w, bool from_client, const struct path *path,
+                        struct slice bytes)
+{
+    if (w->filter && !w->filter(w, from_client, bytes))
+        return;
+    if (from_client)
+        net_send(&w->net, w->now, &w->seen_as, &path->remote, bytes);
+    else
+        net_send(&w->net, w->now, &path->local, &path->remote, bytes);
+}
+
+static void flush(struct world *w, struct side *side)
+{
+    struct path path;
+    struct slice bytes;
+    side->wake = transport_tick(side->transport, w->now);
+    while (transport_poll(side->transport, &path, &bytes))
+        put_on_wire(w, side == &w->client, &path, bytes);
+}
+
+static void deliver(struct world *w, struct net_datagram *d)
+{
+    bool to_client = address_eq(&d->to, &w->seen_as);
+    if (!to_client && !address_eq(&d->to, &w->server.address))
+        return; /* an address that the client has left */
+    struct side *side = to_client ? &w->client : &w->server;
+    struct path path = {.local = to_client ? w->client.address : d->to, .remote = d->from};
+    struct transport_media media;
+    side->last_err = transport_input(side->transport, w->now, &path, d->bytes, d->len, &media);
+    side->rtp += media.kind == TRANSPORT_RTP;
+    side->rtcp += media.kind == TRANSPORT_RTCP;
+    flush(w, side);
+}
+
+static void run_for(struct world *w, usec_t time)
+{
+    usec_t end = w->now + time;
+    for (unsigned turns = 0;; turns++) {
+        assert_true(turns < 200000); /* a wake that never advances */
+        usec_t next = usec_min(usec_min(w->server.wake, w->client.wake), net_next(&w->net));
+        if (next > end)
+            break;
+        w->now = usec_max(w->now, next);
+        struct net_datagram d;
+        while (net_receive(&w->net, w->now, &d))
+            deliver(w, &d);
+        if (w->server.wake <= w->now)
+            flush(w, &w->server);
+        if (w->client.wake <= w->now)
+            flush(w, &w->client);
+    }
+    w->now = end;
+}
+
+static bool connected(const struct world *w)
+{
+    return transport_state(w->server.transport, w->now) == TRANSPORT_CONNECTED &&
+           transport_state(w->client.transport, w->now) == TRANSPORT_CONNECTED;
+}
+
+/* How long it took, or -1 after `limit`. */
+static usec_t run_until_connected(struct world *w, usec_t limit)
+{
+    usec_t began = w->now;
+    while (w->now - began < limit) {
+        run_for(w, 10 * USEC_PER_MSEC);
+        if (connected(w))
+            return w->now - began;
+    }
+    return -1;
+}
+
+/* False when there is no way to send. */
+static bool send_media(struct world *w, struct side *from, bool rtcp)
+{
+    struct path path;
+    struct srtp *srtp;
+    if (!transport_ready(from->transport, &path, &srtp))
+        return false;
+    uint8_t packet[12 + 40] = {0x80, 111}, out[128];
+    memcpy(packet + 8, "ssrc", 4);
+    store_u16(packet + 2, from->seq++);
+    if (rtcp)
+        memcpy(packet, "\x80\xc9\x00\x0cssrc", 8);
+    struct srtp_job job = {.srtp = srtp, .rtcp = rtcp, .out = out, .out_size = sizeof out};
+    job.clear = rtcp ? slice_of(NULL, 0) : slice_of(packet, 12);
+    job.body = rtcp ? slice_of(packet, sizeof packet) : slice_of(packet + 12, 40);
+    srtp_protect(&job, 1);
+    assert_int_equal(job.err, 0);
+    put_on_wire(w, from == &w->client, &path, slice_of(out, job.out_len));
+    return true;
+}
+
+/* Both talk, a packet each every 20 ms. */
+static void talk(struct world *w, usec_t time)
+{
+    for (usec_t end = w->now + time; w->now < end;) {
+        (void)send_media(w, &w->server, false); /* some tests want to see it fail */
+        (void)send_media(w, &w->client, false);
+        run_for(w, 20 * USEC_PER_MSEC);
+    }
+}
+
+static struct world *connected_world(uint64_t seed, struct net_link link)
+{
+    struct world *w = world_new(seed, link);
+    tell_client(w);
+    tell_server(w);
+    assert_true(run_until_connected(w, 20 * USEC_PER_SEC) >= 0);
+    return w;
+}
+
+static void a_calm_network_connects_at_once(void **state)
+{
+    struct world *w = world_new(1, CALM);
+    tell_client(w);
+    tell_server(w);
+    usec_t took = run_until_connected(w, 5 * USEC_PER_SEC);
+    assert_true(took > 0 && took <= 200 * USEC_PER_MSEC); /* five round trips of 40 ms */
+    talk(w, USEC_PER_SEC);
+    run_for(w, 100 * USEC_PER_MSEC);
+    assert_int_equal(w->server.rtp, 50);
+    assert_int_equal(w->client.rtp, 50);
+    assert_true(send_media(w, &w->server, true) && send_media(w, &w->client, true));
+    run_for(w, 100 * USEC_PER_MSEC);
+    assert_int_equal(w->server.rtcp, 1);
+    assert_int_equal(w->client.rtcp, 1);
+    assert_in_range(transport_rtt(w->server.transport), 40 * USEC_PER_MSEC, 41 * USEC_PER_MSEC);
+    world_free(w);
+}
+
+static void loss_reordering_and_copies_only_delay_the_handshake(void **state)
+{
+    const struct net_link bad = {
+        .loss = 0.3,
+        .duplicate = 0.2,
+        .delay = 30 * USEC_PER_MSEC,
+        .jitter = 60 * USEC_PER_MSEC,
+    };
+    usec_t worst = 0;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct world *w = world_new(seed, bad);
+        tell_client(w);
+        tell_server(w);
+        usec_t took = run_until_connected(w, 20 * USEC_PER_SEC);
+        if (took < 0)
+            fail_msg("seed %u did not connect", (unsigned)seed);
+        worst = usec_max(worst, took);
+        talk(w, USEC_PER_SEC);
+        assert_in_range(w->server.rtp, 15, 50);
+        assert_in_range(w->client.rtp, 15, 50);
+        world_free(w);
+    }
+    print_message("slowest handshake under 30 %% loss: %d ms\n", (int)(worst / USEC_PER_MSEC));
+}
+
+static bool is_client_hello(struct slice bytes)
+{
+    return bytes.len > 13 && bytes.data[0] == 22 && bytes.data[13] == 1;
+}
+
+/* Cuts a ClientHello in two handshake fragments, each in a record and datagram of its own. */
+static void split_hello(struct slice hello, uint8_t first[256], size_t *ret_first,
+                        uint8_t second[256], size_t *ret_second)
+{
+    struct slice body = slice_sub(hello, 25, hello.len);
+    size_t half = body.len / 2;
+    struct slice parts[] = {slice_sub(body, 0, half), slice_sub(body, half, body.len)};
+    uint8_t *outs[] = {first, second};
+    size_t *lens[] = {ret_first, ret_second};
+    for (size_t i = 0; i < 2; i++) {
+        struct writer w = writer_of(outs[i], 256);
+        writer_bytes(&w, slice_of(hello.data, 11));
+        writer_u16(&w, (uint16_t)(parts[i].len + 12));
+        writer_bytes(&w, slice_of(hello.data + 13, 6)); /* type, length, message number */
+        writer_u24(&w, (uint32_t)(i * half));
+        writer_u24(&w, (uint32_t)parts[i].len);
+        writer_bytes(&w, parts[i]);
+        assert_false(w.failed);
+        *lens[i] = writer_len(&w);
+    }
+    second[10] = (uint8_t)(second[10] + 40); /* a record number that nothing else uses */
+}
+
+enum { HELLO_IN_ORDER, HELLO_SWAPPED, HELLO_FIRST_LOST, HELLO_SECOND_LOST, HELLO_DOUBLED };
+static int hello_mode;
+
+static bool halve_hello(struct world *w, bool from_client, struct slice bytes)
+{
+    if (!from_client || !is_client_hello(bytes))
+        return true;
+    assert_true(bytes.len < 400);
+    uint8_t half[2][256];
+    size_t len[2];
+    split_hello(bytes, half[0], &len[0], half[1], &len[1]);
+    bool once = w->filtered++ == 0;
+    for (int i = 0; i < 2; i++) {
+        int part = hello_mode == HELLO_SWAPPED ? 1 - i : i;
+        if (once && hello_mode == HELLO_FIRST_LOST && part == 0)
+            continue;
+        if (once && hello_mode == HELLO_SECOND_LOST && part == 1)
+            continue;
+        for (int copy = 0; copy <= (hello_mode == HELLO_DOUBLED); copy++)
+            net_send(&w->net, w->now, &w->seen_as, &w->server.address,
+                     slice_of(half[part], len[part]));
+    }
+    return false;
+}
+
+static void a_client_hello_in_two_datagrams_completes(void **state)
+{
+    for (hello_mode = HELLO_IN_ORDER; hello_mode <= HELLO_DOUBLED; hello_mode++) {
+        struct world *w = world_new(5, CALM);
+        w->filter = halve_hello;
+        tell_client(w);
+        tell_server(w);
+        usec_t took = run_until_connected(w, 5 * USEC_PER_SEC);
+        bool lost = hello_mode == HELLO_FIRST_LOST || hello_mode == HELLO_SECOND_LOST;
+        if (took < 0 || took > (lost ? 700 : 220) * USEC_PER_MSEC)
+            fail_msg("mode %d took %d ms", hello_mode, took < 0 ? -1 : (int)(took / USEC_PER_MSEC));
+        assert_true(w->filtered > 0);
+        world_free(w);
+    }
+}
+
+static void a_late_session_accept_holds_media_back(void **state)
+{
+    struct world *w = world_new(3, CALM);
+    tell_client(w);
+    run_for(w, 2 * USEC_PER_SEC);
+    /* The client was answered and even finished DTLS, but nobody vouched for its certificate. */
+    assert_int_equal(transport_state(w->client.transport, w->now), TRANSPORT_CONNECTED);
+    assert_int_equal(transport_state(w->server.transport, w->now), TRANSPORT_CHECKING);
+    assert_true(send_media(w, &w->client, false));
+    run_for(w, 100 * USEC_PER_MSEC);
+    assert_int_equal(w->server.rtp, 0);
+    assert_int_equal(w->server.last_err, ERR_STATE);
+    tell_server(w);
+    usec_t took = run_until_connected(w, USEC_PER_SEC);
+    assert_true(took >= 0 && took <= 100 * USEC_PER_MSEC);
+    talk(w, 200 * USEC_PER_MSEC);
+    assert_in_range(w->server.rtp, 9, 10);
+    world_free(w);
+}
+
+static void a_wrong_fingerprint_is_refused(void **state)
+{
+    for (int late = 0; late < 2; late++) {
+        struct world *w = world_new(4, CALM);
+        tell_client(w);
+        if (late)
+            run_for(w, USEC_PER_SEC);
+        set_fingerprint(&w->server, &w->server); /* not the client's */
+        assert_int_equal(transport_set_remote(w->server.transport, w->now, slice_str(CLIENT_UFRAG),
+                                              slice_str(CLIENT_PWD)),
+                         0);
+        w->server.wake = w->now;
+        run_for(w, 2 * USEC_PER_SEC);
+        assert_true(transport_over(w->server.transport));
+        assert_true(transport_over(w->client.transport)); /* it was told */
+        assert_int_equal(transport_state(w->server.transport, w->now), TRANSPORT_FAILED);
+        struct path path;
+        struct srtp *srtp;
+        assert_false(transport_ready(w->server.transport, &path, &srtp));
+        world_free(w);
+    }
+}
+
+static void dtls_from_a_stranger_is_not_answered(void **state)
+{
+    struct world *w = world_new(6, CALM);
+    struct dtls *stranger = NULL;
+    assert_int_equal(dtls_new(w->client.dtls, true, &stranger), 0);
+    struct slice hello;
+    dtls_tick(stranger, w->now);
+    assert_true(dtls_poll(stranger, &hello));
+    struct path path = {.local = w->server.address, .remote = w->seen_as};
+    uint8_t bytes[DTLS_MTU];
+    memcpy(bytes, hello.data, hello.len);
+    struct transport_media media;
+    assert_int_equal(transport_input(w->server.transport, w->now, &path, bytes, hello.len, &media),
+                     ERR_AUTH);
+    assert_false(transport_poll(w->server.transport, &path, &hello));
+    dtls_free(&stranger);
+    world_free(w);
+}
+
+static void media_follows_a_client_whose_address_changes(void **state)
+{
+    struct world *w = connected_world(7, CALM);
+    talk(w, USEC_PER_SEC);
+    unsigned server_before = w->server.rtp, client_before = w->client.rtp;
+    w->seen_as = address_v4(203, 0, 113, 9, 50000); /* the old address is dead from here */
+    usec_t moved = w->now;
+    while (w->client.rtp == client_before + 1 || w->client.rtp == client_before)
+        talk(w, 20 * USEC_PER_MSEC);
+    /* Its first packet from there, our check, its answer: two round trips at most. */
+    assert_true(w->now - moved <= 120 * USEC_PER_MSEC);
+    talk(w, USEC_PER_SEC);
+    assert_true(w->server.rtp - server_before >= 49); /* what it sent was never lost */
+    struct path path;
+    struct srtp *srtp;
+    assert_true(transport_ready(w->server.transport, &path, &srtp));
+    assert_true(address_eq(&path.remote, &w->seen_as));
+    world_free(w);
+}
+
+static void a_silent_client_that_moves_is_found_by_its_checks(void **state)
+{
+    struct world *w = connected_world(8, CALM);
+    run_for(w, 10 * USEC_PER_SEC); /* no media at all */
+    assert_true(connected(w));
+    w->seen_as = address_v4(203, 0, 113, 9, 50001);
+    usec_t moved = w->now;
+    unsigned before = w->client.rtp;
+    while (w->client.rtp == before && w->now - moved < 30 * USEC_PER_SEC) {
+        (void)send_media(w, &w->server, false); /* it may have no way */
+        run_for(w, 100 * USEC_PER_MSEC);
+    }
+    assert_true(w->now - moved <= 5 * USEC_PER_SEC);
+    world_free(w);
+}
+
+/* Somebody on the way repeats the client's datagrams from an address of his own. */
+static void a_repeater_does_not_draw_media_to_himself(void **state)
+{
+    struct world *w = connected_world(9, CALM);
+    struct address thief = address_v4(203, 0, 113, 66, 666);
+    struct path path, stolen = {.local = w->server.address, .remote = thief};
+    struct srtp *srtp;
+    for (int i = 0; i < 50; i++) {
+        assert_true(transport_ready(w->client.transport, &path, &srtp));
+        uint8_t packet[32] = {0x80, 111}, out[64];
+        store_u16(packet + 2, w->client.seq++);
+        struct srtp_job job = {.srtp = srtp, .out = out, .out_size = sizeof out};
+        job.clear = slice_of(packet, 12);
+        job.body = slice_of(packet + 12, 20);
+        srtp_protect(&job, 1);
+        assert_int_equal(job.err, 0);
+        struct transport_media media;
+        assert_int_equal(
+            transport_input(w->server.transport, w->now, &stolen, out, job.out_len, &media),
+            0); /* genuine, wherever it came from */
+        flush(w, &w->server);
+        run_for(w, 100 * USEC_PER_MSEC);
+        assert_true(transport_ready(w->server.transport, &path, &srtp));
+        assert_true(address_eq(&path.remote, &w->seen_as));
+    }
+    world_free(w);
+}
+
+static bool lose_all(struct world *w, bool from_client, struct slice bytes)
+{
+    return false;
+}
+
+static void consent_runs_out_and_comes_back(void **state)
+{
+    struct world *w = connected_world(10, CALM);
+    talk(w, USEC_PER_SEC);
+    w->filter = lose_all;
+    run_for(w, 4 * USEC_PER_SEC);
+    assert_int_equal(transport_state(w->server.transport, w->now), TRANSPORT_QUIET);
+    run_for(w, 12 * USEC_PER_SEC);
+    assert_int_equal(transport_state(w->server.transport, w->now), TRANSPORT_FAILED);
+    struct path path;
+    struct srtp *srtp;
+    assert_true(transport_ready(w->server.transport, &path, &srtp)); /* consent still holds */
+    run_for(w, 16 * USEC_PER_SEC);
+    assert_false(transport_ready(w->server.transport, &path, &srtp)); /* 30 s: no longer */
+    w->filter = NULL;
+    /* The client goes on checking, as browsers do. */
+    struct path to = {.local = w->client.address, .remote = w->server.address};
+    transport_free(&w->client.transport);
+    dtls_context_free(&w->client.dtls);
+    side_init(w, &w->client, true, 10);
+    assert_int_equal(transport_set_remote(w->client.transport, w->now, slice_str(SERVER_UFRAG),
+                                          slice_str(SERVER_PWD)),
+                     0);
+    assert_int_equal(transport_add_remote(w->client.transport, w->now, &to), 0);
+    w->client.wake = w->now;
+    run_for(w, USEC_PER_SEC);
+    assert_true(transport_ready(w->server.transport, &path, &srtp));
+    assert_int_equal(transport_state(w->server.transport, w->now), TRANSPORT_CONNECTED);
+    world_free(w);
+}
+
+static void a_muted_listener_is_not_taken_for_quiet(void **state)
+{
+    const struct net_link some_loss = {.loss = 0.05, .delay = 50 * USEC_PER_MSEC};
+    struct world *w = connected_world(11, some_loss);
+    unsigned quiet = 0;
+    for (int i = 0; i < 600; i++) { /* ten minutes without any media */
+        run_for(w, USEC_PER_SEC);
+        quiet += transport_state(w->server.transport, w->now) != TRANSPORT_CONNECTED;
+    }
+    assert_in_range(quiet, 0, 5);
+    world_free(w);
+}
+
+static void replayed_packets_are_dropped(void **state)
+{
+    const struct net_link doubling = {.duplicate = 1, .delay = 10 * USEC_PER_MSEC};
+    struct world *w = connected_world(12, doubling);
+    talk(w, USEC_PER_SEC);
+    run_for(w, 100 * USEC_PER_MSEC);
+    assert_int_equal(w->server.rtp, 50);
+    struct transport_counters counters;
+    struct ice_counters ice;
+    transport_get_counters(w->server.transport, &counters, &ice);
+    assert_int_equal(counters.replayed, 50);
+    world_free(w);
+}
+
+static void a_farewell_is_understood(void **state)
+{
+    struct world *w = connected_world(13, CALM);
+    transport_close(w->client.transport);
+    flush(w, &w->client);
+    run_for(w, 100 * USEC_PER_MSEC);
+    assert_true(transport_over(w->server.transport));
+    assert_false(send_media(w, &w->server, false));
+    world_free(w);
+}
+
+static void noise_changes_nothing(void **state)
+{
+    struct world *w = connected_world(14, CALM);
+    struct path path = {.local = w->server.address, .remote = w->seen_as};
+    uint8_t bytes[400];
+    for (int i = 0; i < 20000; i++) {
+        size_t len = (size_t)(net_random(&w->net) * sizeof bytes);
+        for (size_t k = 0; k < len; k++)
+            bytes[k] = (uint8_t)(net_random(&w->net) * 256);
+        struct transport_media media;
+        int err = transport_input(w->server.transport, w->now, &path, bytes, len, &media);
+        assert_true(err != 0 || media.kind == TRANSPORT_NOTHING);
+    }
+    run_for(w, USEC_PER_SEC);
+    assert_true(connected(w));
+    unsigned before = w->server.rtp;
+    talk(w, 200 * USEC_PER_MSEC);
+    run_for(w, 100 * USEC_PER_MSEC);
+    assert_int_equal(w->server.rtp - before, 10);
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_calm_network_connects_at_once),
+        cmocka_unit_test(loss_reordering_and_copies_only_delay_the_handshake),
+        cmocka_unit_test(a_client_hello_in_two_datagrams_completes),
+        cmocka_unit_test(a_late_session_accept_holds_media_back),
+        cmocka_unit_test(a_wrong_fingerprint_is_refused),
+        cmocka_unit_test(dtls_from_a_stranger_is_not_answered),
+        cmocka_unit_test(media_follows_a_client_whose_address_changes),
+        cmocka_unit_test(a_silent_client_that_moves_is_found_by_its_checks),
+        cmocka_unit_test(a_repeater_does_not_draw_media_to_himself),
+        cmocka_unit_test(consent_runs_out_and_comes_back),
+        cmocka_unit_test(a_muted_listener_is_not_taken_for_quiet),
+        cmocka_unit_test(replayed_packets_are_dropped),
+        cmocka_unit_test(a_farewell_is_understood),
+        cmocka_unit_test(noise_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

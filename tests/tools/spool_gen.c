@@ -1,0 +1,541 @@
+/* Writes a spool as the bridge and the recorder would, from a description in JSON: tests and
+ * measurements of render start here. Usage: spool_gen DESCRIPTION.json SPOOL-DIRECTORY
+ *
+ * {"duration": s, "seed": n, "loss": share, "repaired": share of the lost, "wall_ms": n,
+ *  "people": [{"endpoint", "name", "delay_ms", "jitter_ms", "ntp_offset": s, "ntp_ppm",
+ *    "sources": [{"name", "kind": "audio"/"video", "videoType", "number", "reports": bool,
+ *                 "ppm": of the media clock, "spans": [[from, to], ...],
+ *                 "layers": [{"file": any VP8 or Opus file} or
+ *                            {"fps","kbps","key_every","width","height"} or {"bytes": per 20
+ * ms}]}]}], "records": [{"t": s, "kind": "event"/"gap"/"begin", "json": {...}}]} With "layered":
+ * true the video carries TL0PICIDX and two temporal layers in its descriptors. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <jansson.h>
+#include <libavformat/avformat.h>
+
+#include "proto/feed_format.h"
+#include "proto/opus.h"
+#include "proto/rtp.h"
+#include "proto/vp8.h"
+
+#define MTU 1150
+#define PIECE_SIZE ((uint64_t)64 * 1024 * 1024)
+#define PIECE_TIME (10 * USEC_PER_SEC)
+#define BASE_TIME (5000 * USEC_PER_SEC)
+#define REPORT_EVERY (5 * USEC_PER_SEC)
+#define SPANS_MAX 64
+
+struct packet {
+    usec_t arrival;
+    uint64_t order;
+    struct feed_record record;
+    uint8_t bytes[MTU + 64];
+};
+
+struct layer {
+    const struct source *source;
+    uint32_t ssrc;
+    uint16_t seq;
+    uint16_t picture_id;
+    uint8_t tl0;
+    AVFormatContext *in;
+    AVPacket *av;
+    usec_t capture; /* of the frame to be sent next; USEC_NEVER: none left */
+    uint64_t frame;
+    struct slice data;
+    bool key;
+    uint8_t *dummy;
+    double fps;
+    double kbps;
+    double key_every;
+    int width;
+    int height;
+    usec_t reported;
+};
+
+struct source {
+    const struct person *person;
+    uint32_t number;
+    bool video;
+    bool reports;
+    bool layered;
+    double ppm;
+    usec_t spans[SPANS_MAX][2];
+    size_t span_count;
+    struct layer layers[3];
+    size_t layer_count;
+};
+
+struct person {
+    usec_t delay;
+    usec_t jitter;
+    double ntp_offset;
+    double ntp_ppm;
+};
+
+static struct {
+    int dir;
+    FILE *piece;
+    uint64_t offset;
+    uint64_t piece_from;
+    usec_t piece_time;
+    struct packet **heap;
+    size_t heap_count;
+    uint64_t order;
+    uint64_t random;
+    double loss;
+    double repaired;
+    usec_t duration;
+} gen;
+
+static void die(const char *what)
+{
+    (void)fprintf(stderr, "spool_gen: %s\n", what);
+    exit(1);
+}
+
+static double dice(void)
+{
+    gen.random = gen.random * 6364136223846793005u + 1442695040888963407u;
+    return (double)(gen.random >> 11) / (double)((uint64_t)1 << 53);
+}
+
+static double number_of(const json_t *json, const char *key, double otherwise)
+{
+    json_t *value = json_object_get(json, key);
+    return json_is_number(value) ? json_number_value(value) : otherwise;
+}
+
+static void open_piece(usec_t time)
+{
+    char name[64];
+    if (gen.piece && fclose(gen.piece) != 0)
+        die("cannot write");
+    (void)snprintf(name, sizeof(name), "%016" PRIx64 ".feed", gen.offset);
+    int fd = openat(gen.dir, name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    gen.piece = fd < 0 ? NULL : fdopen(fd, "wb");
+    if (!gen.piece)
+        die("cannot create a piece");
+    gen.piece_from = gen.offset;
+    gen.piece_time = time;
+}
+
+/* Pieces are cut anywhere: here in the middle of a record when the size is reached. */
+static void write_bytes(const uint8_t *data, size_t len, usec_t time)
+{
+    if (!gen.piece || time - gen.piece_time >= PIECE_TIME)
+        open_piece(time);
+    while (len > 0) {
+        uint64_t room = PIECE_SIZE - (gen.offset - gen.piece_from);
+        size_t part = len < room ? len : (size_t)room;
+        if (fwrite(data, 1, part, gen.piece) != part)
+            die("cannot write");
+        gen.offset += part;
+        data += part;
+        len -= part;
+        if (gen.offset - gen.piece_from == PIECE_SIZE)
+            open_piece(time);
+    }
+}
+
+static void write_record(const struct feed_record *record)
+{
+    static uint8_t bytes[FEED_RECORD_MAX];
+    size_t len;
+    if (feed_build(record, bytes, sizeof(bytes), &len) != 0)
+        die("record too large");
+    write_bytes(bytes, len, record->time);
+}
+
+static void write_json(uint8_t kind, uint32_t source, usec_t time, json_t *json)
+{
+    if (!json)
+        die("the description lacks something");
+    char *text = json_dumps(json, JSON_COMPACT);
+    struct feed_record record = {
+        .kind = kind, .source = source, .time = time, .payload = slice_str(text)};
+    write_record(&record);
+    free(text);
+    json_decref(json);
+}
+
+static bool before(const struct packet *a, const struct packet *b)
+{
+    return a->arrival != b->arrival ? a->arrival < b->arrival : a->order < b->order;
+}
+
+static void push(struct packet *packet)
+{
+    if ((gen.heap_count & (gen.heap_count - 1)) == 0) {
+        gen.heap = reallocarray(gen.heap, gen.heap_count ? gen.heap_count * 2 : 1, sizeof(packet));
+        if (!gen.heap)
+            die("memory");
+    }
+    packet->order = gen.order++;
+    size_t at = gen.heap_count++;
+    for (; at > 0 && before(packet, gen.heap[(at - 1) / 2]); at = (at - 1) / 2)
+        gen.heap[at] = gen.heap[(at - 1) / 2];
+    gen.heap[at] = packet;
+}
+
+static struct packet *pop(void)
+{
+    struct packet *first = gen.heap[0], *last = gen.heap[--gen.heap_count];
+    size_t at = 0, child;
+    while ((child = 2 * at + 1) < gen.heap_count) {
+        if (child + 1 < gen.heap_count && before(gen.heap[child + 1], gen.heap[child]))
+            child++;
+        if (!before(gen.heap[child], last))
+            break;
+        gen.heap[at] = gen.heap[child];
+        at = child;
+    }
+    gen.heap[at] = last;
+    return first;
+}
+
+static void write_until(usec_t time)
+{
+    while (gen.heap_count && gen.heap[0]->arrival <= time) {
+        struct packet *packet = pop();
+        packet->record.time = packet->arrival;
+        packet->record.payload.data = packet->bytes;
+        write_record(&packet->record);
+        free(packet);
+    }
+}
+
+static struct packet *new_packet(const struct layer *layer, uint8_t kind, usec_t capture)
+{
+    struct packet *packet = calloc(1, sizeof(*packet));
+    const struct person *person = layer->source->person;
+    if (!packet)
+        die("memory");
+    packet->arrival =
+        BASE_TIME + capture + person->delay + (usec_t)(dice() * (double)person->jitter);
+    packet->record = (struct feed_record){.kind = kind, .source = layer->source->number};
+    return packet;
+}
+
+static uint32_t rtp_time(const struct layer *layer, usec_t capture)
+{
+    double clock = layer->source->video ? 90000 : 48000;
+    double ticks = (double)capture / 1e6 * clock * (1 + layer->source->ppm * 1e-6);
+    return (uint32_t)(int64_t)(ticks + 4e9 + layer->ssrc); /* near the wrap */
+}
+
+static void send_rtp(struct layer *layer, bool marker, const struct vp8_descriptor *descriptor,
+                     struct slice data)
+{
+    struct packet *packet = new_packet(layer, FEED_RTP, layer->capture);
+    struct writer w = writer_of(packet->bytes, sizeof(packet->bytes));
+    const struct rtp_header header = {.payload_type = layer->source->video ? 100 : 111,
+                                      .marker = marker,
+                                      .sequence = layer->seq++,
+                                      .timestamp = rtp_time(layer, layer->capture),
+                                      .ssrc = layer->ssrc};
+    rtp_put_header(&w, &header, NULL, 0);
+    if (descriptor)
+        vp8_put(&w, descriptor);
+    writer_bytes(&w, data);
+    packet->record.payload.len = writer_len(&w);
+    if (dice() < gen.loss) {
+        if (dice() >= gen.repaired) {
+            free(packet);
+            return;
+        }
+        packet->arrival += 150 * USEC_PER_MSEC;
+        packet->record.flags = FEED_FLAG_LATE;
+    }
+    push(packet);
+}
+
+static void send_report(struct layer *layer)
+{
+    struct packet *packet = new_packet(layer, FEED_SENDER_REPORT, layer->capture);
+    const struct person *person = layer->source->person;
+    double ntp =
+        (double)layer->capture / 1e6 * (1 + person->ntp_ppm * 1e-6) + 3.9e9 + person->ntp_offset;
+    struct feed_report report = {layer->ssrc, rtp_time(layer, layer->capture),
+                                 (uint64_t)(ntp * 4294967296.0)};
+    feed_build_report(&report, packet->bytes);
+    packet->record.payload.len = FEED_REPORT_SIZE;
+    layer->reported = layer->capture;
+    push(packet);
+}
+
+static void send_vp8(struct layer *layer)
+{
+    layer->picture_id = (uint16_t)((layer->picture_id + 1) & 0x7fff);
+    bool upper = layer->source->layered && layer->frame % 2;
+    if (!upper)
+        layer->tl0++;
+    for (size_t at = 0; at < layer->data.len; at += MTU) {
+        struct vp8_descriptor d = {.start = at == 0,
+                                   .has_picture_id = true,
+                                   .long_picture_id = true,
+                                   .picture_id = layer->picture_id,
+                                   .has_tl0 = layer->source->layered,
+                                   .tl0 = layer->tl0,
+                                   .has_tid = layer->source->layered,
+                                   .tid = upper ? 1 : 0,
+                                   .sync = upper};
+        struct slice part = slice_sub(layer->data, at, MTU);
+        send_rtp(layer, at + part.len == layer->data.len, &d, part);
+    }
+}
+
+static bool is_sent(const struct source *source, usec_t time)
+{
+    for (size_t i = 0; i < source->span_count; i++) {
+        if (time >= source->spans[i][0] && time < source->spans[i][1])
+            return true;
+    }
+    return source->span_count == 0;
+}
+
+static void next_dummy(struct layer *layer)
+{
+    layer->capture = (usec_t)((double)layer->frame * 1e6 / layer->fps);
+    uint64_t key_frames = (uint64_t)(layer->key_every * layer->fps);
+    layer->key = layer->source->video && layer->frame % (key_frames ? key_frames : 1) == 0;
+    size_t len = (size_t)(layer->kbps * 125 / layer->fps * (layer->key ? 4 : 0.9 + dice() / 5));
+    layer->data = slice_of(layer->dummy, len);
+    if (!layer->source->video) {
+        layer->dummy[0] = 0x78;
+        return;
+    }
+    const uint8_t key[10] = {0x10,
+                             0x02,
+                             0,
+                             0x9d,
+                             0x01,
+                             0x2a,
+                             (uint8_t)layer->width,
+                             (uint8_t)(layer->width >> 8),
+                             (uint8_t)layer->height,
+                             (uint8_t)(layer->height >> 8)};
+    memcpy(layer->dummy, key, sizeof(key));
+    layer->dummy[0] = layer->key ? 0x10 : 0x11;
+}
+
+static void next_of_file(struct layer *layer)
+{
+    av_packet_unref(layer->av);
+    if (av_read_frame(layer->in, layer->av) < 0) {
+        layer->capture = USEC_NEVER;
+        return;
+    }
+    AVRational base = layer->in->streams[0]->time_base;
+    layer->capture = av_rescale_q(layer->av->pts, base, (AVRational){1, 1000000});
+    layer->key = layer->av->flags & AV_PKT_FLAG_KEY;
+    layer->data = slice_of(layer->av->data, (size_t)layer->av->size);
+}
+
+static void next_frame(struct layer *layer)
+{
+    do {
+        if (layer->in)
+            next_of_file(layer);
+        else
+            next_dummy(layer);
+        layer->frame++;
+        if (layer->capture >= gen.duration)
+            layer->capture = USEC_NEVER;
+    } while (layer->capture != USEC_NEVER && !is_sent(layer->source, layer->capture));
+}
+
+static void send_frame(struct layer *layer)
+{
+    if (layer->source->video)
+        send_vp8(layer);
+    else
+        send_rtp(layer, false, NULL, layer->data);
+    if (layer->source->reports &&
+        (layer->reported < 0 || layer->capture - layer->reported >= REPORT_EVERY))
+        send_report(layer);
+    next_frame(layer);
+}
+
+static void read_layer(struct source *source, json_t *json)
+{
+    struct layer *layer = &source->layers[source->layer_count++];
+    const char *file = json_string_value(json_object_get(json, "file"));
+    bool video = source->video;
+    *layer = (struct layer){
+        .source = source,
+        .ssrc = source->number * 1000 + (uint32_t)source->layer_count,
+        .seq = (uint16_t)(65000 + source->number),
+        .fps = video ? number_of(json, "fps", 30) : 50,
+        .kbps = number_of(json, "kbps", video ? 500 : 24),
+        .key_every = number_of(json, "key_every", 20),
+        .width = (int)number_of(json, "width", 640),
+        .height = (int)number_of(json, "height", 360),
+        .reported = -1,
+    };
+    layer->dummy = malloc((size_t)(layer->kbps * 125 / layer->fps * 4) + 64);
+    layer->av = av_packet_alloc();
+    if (!layer->dummy || !layer->av)
+        die("memory");
+    for (size_t i = 0; i < (size_t)(layer->kbps * 125 / layer->fps * 4) + 64; i++)
+        layer->dummy[i] = (uint8_t)(i * 7 + source->number);
+    if (file && avformat_open_input(&layer->in, file, NULL, NULL) < 0)
+        die("cannot open a media file");
+    next_frame(layer);
+}
+
+static void read_spans(struct source *source, const json_t *json)
+{
+    json_t *spans = json_object_get(json, "spans"), *span;
+    size_t i;
+    json_array_foreach(spans, i, span)
+    {
+        if (source->span_count == SPANS_MAX)
+            die("too many spans");
+        for (size_t end = 0; end < 2; end++)
+            source->spans[source->span_count][end] =
+                (usec_t)(json_number_value(json_array_get(span, end)) * 1e6);
+        source->span_count++;
+    }
+}
+
+static json_t *announce(const json_t *source, const json_t *person, bool video, uint32_t number)
+{
+    return json_pack("{s:i,s:O,s:O,s:s,s:s,s:s,s:i,s:s}", "source", (int)number, "name",
+                     json_object_get(source, "name"), "endpoint",
+                     json_object_get(person, "endpoint"), "person", "", "kind",
+                     video ? "video" : "audio", "codec", video ? "vp8" : "opus", "clock",
+                     video ? 90000 : 48000, "videoType",
+                     json_object_get(source, "videoType")
+                         ? json_string_value(json_object_get(source, "videoType"))
+                         : "camera");
+}
+
+static struct source *read_source(const json_t *json, const json_t *person_json,
+                                  const struct person *person)
+{
+    static uint32_t numbers;
+    struct source *source = calloc(1, sizeof(*source));
+    const char *kind = json_string_value(json_object_get(json, "kind"));
+    if (!source || !kind)
+        die("a source without kind");
+    source->person = person;
+    source->number = (uint32_t)number_of(json, "number", ++numbers);
+    source->video = strcmp(kind, "video") == 0;
+    source->reports = !json_is_false(json_object_get(json, "reports"));
+    source->layered = json_is_true(json_object_get(json, "layered"));
+    source->ppm = number_of(json, "ppm", 0);
+    read_spans(source, json);
+    write_json(FEED_SOURCE, source->number, BASE_TIME,
+               announce(json, person_json, source->video, source->number));
+    json_t *layers = json_object_get(json, "layers");
+    for (size_t i = 0; i < json_array_size(layers) && i < 3; i++)
+        read_layer(source, json_array_get(layers, i));
+    return source;
+}
+
+static void write_extra(const json_t *item)
+{
+    const char *kind = json_string_value(json_object_get(item, "kind"));
+    usec_t time = BASE_TIME + (usec_t)(number_of(item, "t", 0) * 1e6);
+    uint8_t number = kind && strcmp(kind, "gap") == 0     ? FEED_GAP
+                     : kind && strcmp(kind, "begin") == 0 ? FEED_BEGIN
+                                                          : FEED_EVENT;
+    write_json(number, 0, time, json_deep_copy(json_object_get(item, "json")));
+}
+
+static struct layer *earliest(struct source **sources, size_t count)
+{
+    struct layer *first = NULL;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t l = 0; l < sources[i]->layer_count; l++) {
+            struct layer *layer = &sources[i]->layers[l];
+            if (layer->capture != USEC_NEVER && (!first || layer->capture < first->capture))
+                first = layer;
+        }
+    }
+    return first;
+}
+
+static void run(struct source **sources, size_t count, const json_t *records)
+{
+    size_t extra = 0;
+    for (struct layer *layer; (layer = earliest(sources, count));) {
+        usec_t now = BASE_TIME + layer->capture;
+        for (; extra < json_array_size(records); extra++) {
+            json_t *item = json_array_get(records, extra);
+            usec_t at = BASE_TIME + (usec_t)(number_of(item, "t", 0) * 1e6);
+            if (at > now)
+                break;
+            write_until(at);
+            write_extra(item);
+        }
+        write_until(now);
+        send_frame(layer);
+    }
+    write_until(USEC_NEVER);
+    for (; extra < json_array_size(records); extra++)
+        write_extra(json_array_get(records, extra));
+}
+
+static void release(struct source **sources, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (size_t l = 0; l < sources[i]->layer_count; l++) {
+            struct layer *layer = &sources[i]->layers[l];
+            avformat_close_input(&layer->in);
+            av_packet_free(&layer->av);
+            free(layer->dummy);
+        }
+        free(sources[i]);
+    }
+    free(gen.heap);
+    close(gen.dir);
+}
+
+int main(int argc, char **argv)
+{
+    static struct source *sources[256];
+    static struct person people[256];
+    size_t count = 0, person_index, source_index;
+    json_t *scene = argc == 3 ? json_load_file(argv[1], 0, NULL) : NULL, *person, *source;
+    if (!scene)
+        die("usage: spool_gen DESCRIPTION.json SPOOL-DIRECTORY");
+    gen.dir = open(argv[2], O_RDONLY | O_DIRECTORY);
+    gen.random = (uint64_t)number_of(scene, "seed", 1);
+    gen.loss = number_of(scene, "loss", 0);
+    gen.repaired = number_of(scene, "repaired", 0);
+    gen.duration = (usec_t)(number_of(scene, "duration", 10) * 1e6);
+    write_json(FEED_BEGIN, 0, BASE_TIME,
+               json_pack("{s:i,s:s,s:s,s:I,s:s}", "version", 1, "conference", "c1", "recording",
+                         "r1", "wall_ms", (json_int_t)number_of(scene, "wall_ms", 1700000000000.0),
+                         "boot", "b1"));
+    json_array_foreach(json_object_get(scene, "people"), person_index, person)
+    {
+        people[person_index] =
+            (struct person){.delay = (usec_t)(number_of(person, "delay_ms", 30) * 1e3),
+                            .jitter = (usec_t)(number_of(person, "jitter_ms", 0) * 1e3),
+                            .ntp_offset = number_of(person, "ntp_offset", 0),
+                            .ntp_ppm = number_of(person, "ntp_ppm", 0)};
+        write_json(FEED_EVENT, 0, BASE_TIME,
+                   json_pack("{s:s,s:O,s:s,s:O}", "type", "join", "endpoint",
+                             json_object_get(person, "endpoint"), "person", "", "name",
+                             json_object_get(person, "name")));
+        json_array_foreach(json_object_get(person, "sources"), source_index, source)
+            sources[count++] = read_source(source, person, &people[person_index]);
+    }
+    run(sources, count, json_object_get(scene, "records"));
+    write_json(FEED_END, 0, BASE_TIME + gen.duration + USEC_PER_SEC, json_object());
+    if (fclose(gen.piece) != 0)
+        die("cannot write");
+    release(sources, count);
+    json_decref(scene);
+    return 0;
+}

@@ -42,8 +42,8 @@ struct sandbox_rules {
  * In release builds a refused system call that only an intruder makes (execve, socket, connect,
  * ptrace, fork, accept without SANDBOX_ACCEPT, ...) kills the process with SIGSYS; opening files
  * without SANDBOX_FILES fails with EACCES and anything unknown with ENOSYS, because libraries try
- * such things and a class should not end for it. With sanitizers seccomp is left out and all else
- * stands.
+ * such things and a class should not end for it. With sanitizers seccomp is left out, the
+ * process stays dumpable and may read /proc, for their leak checker; all else stands.
  *
  * A kernel without Landlock (before 5.13, or switched off): success, and *ret_trouble says so;
  * programs without SANDBOX_FILES have no openat and lose nothing, the others keep what their user

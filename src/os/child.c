@@ -93,11 +93,15 @@ int child_fd(struct child *child, const char *name, unsigned index)
     json_t *names = json_object_get(child->start, "fds");
     for (size_t i = 0; i < child->fd_count; i++) {
         const char *here = json_string_value(json_array_get(names, i));
-        if (!here || strcmp(here, name) != 0 || index-- > 0)
+        if (!here || strcmp(here, name) != 0)
             continue;
-        int fd = child->fds[i];
-        child->fds[i] = -1;
-        return fd;
+        if (index > 0)
+            index--;
+        else if (child->fds[i] >= 0) {
+            int fd = child->fds[i];
+            child->fds[i] = -1;
+            return fd;
+        }
     }
     return -1;
 }

@@ -33,7 +33,7 @@ struct child *child_start(const char *program);
 json_t *child_settings(struct child *child);
 unsigned child_number(const struct child *child);
 /* A named descriptor of the start message ("http", "https", "admin", "udp", "data", "journal",
- * ...), -1 when absent; index for several of one name. The caller owns it from then on. */
+ * ...): the first not yet taken of that name at or after `index`; -1: none. The caller owns it. */
 int child_fd(struct child *child, const char *name, unsigned index);
 struct metrics *child_metrics(struct child *child);
 /* After the program opened what it needs: enters the sandbox and begins to receive on the loop.

@@ -174,6 +174,60 @@ int dir_remove(int dir, const char *name)
     return remove_entry(&left, dir, name);
 }
 
+struct give {
+    uid_t uid;
+    gid_t gid;
+    int left;
+};
+
+static int give_entry(void *arg, int dir, const char *name)
+{
+    struct give give = *(const struct give *)arg;
+    struct stat st;
+    int err = 0;
+    if (fchownat(dir, name, give.uid, give.gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+        fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return from_errno();
+    if (!S_ISDIR(st.st_mode))
+        return 0;
+    if (give.left-- == 0)
+        return ERR_LIMIT;
+    int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return from_errno();
+    err = dir_each(fd, give_entry, &give);
+    close(fd);
+    return err;
+}
+
+int dir_give(int dir, const char *name, uid_t uid, gid_t gid)
+{
+    struct stat st;
+    struct give give = {uid, gid, DEPTH_MAX};
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return from_errno();
+    return st.st_uid == uid ? 0 : give_entry(&give, dir, name);
+}
+
+static int add_size(void *arg, int dir, const char *name)
+{
+    struct stat st;
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return from_errno();
+    if (S_ISREG(st.st_mode))
+        *(uint64_t *)arg += (uint64_t)st.st_size;
+    return 0;
+}
+
+int dir_size(int dir, uint64_t *ret_bytes)
+{
+    uint64_t bytes = 0;
+    int err = dir_each(dir, add_size, &bytes);
+    if (!err)
+        *ret_bytes = bytes;
+    return err;
+}
+
 int dir_free_bytes(int dir, uint64_t *ret_bytes)
 {
     struct statvfs st;

@@ -106,17 +106,19 @@ static void enlarge(int fd)
         (void)option(fd, SOL_SOCKET, SO_SNDBUF, (int)UDP_BUFFER);
 }
 
-int udp_open(const struct address *local, bool share, int *ret_fd)
+int udp_open(const struct address *local, unsigned flags, int *ret_fd)
 {
     bool v4 = address_is_v4(local);
     union name name;
     int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
-        return ERR_IO;
+        return errno == EAFNOSUPPORT ? ERR_UNSUPPORTED : ERR_IO;
     bool ok = v4 ? option(fd, IPPROTO_IP, IP_PKTINFO, 1)
                  : option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
                        option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    ok = ok && (!share || option(fd, SOL_SOCKET, SO_REUSEPORT, 1));
+    ok = ok && (!(flags & UDP_SHARE) || option(fd, SOL_SOCKET, SO_REUSEPORT, 1));
+    if (flags & UDP_THIS_MACHINE)
+        ok = ok && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", sizeof "lo") == 0;
     (void)option(fd, IPPROTO_UDP, UDP_GRO, 1); /* older kernels just do not join */
     enlarge(fd);
     socklen_t len = to_name(local, v4, &name);
@@ -127,7 +129,9 @@ int udp_open(const struct address *local, bool share, int *ret_fd)
     int saved = errno;
     close(fd);
     errno = saved;
-    return saved == EADDRINUSE ? ERR_EXISTS : ERR_IO;
+    if (saved == EADDRINUSE)
+        return ERR_EXISTS;
+    return saved == EADDRNOTAVAIL ? ERR_UNSUPPORTED : ERR_IO;
 }
 
 int udp_new(int fd, struct udp **ret_udp)

@@ -30,10 +30,17 @@ struct udp_counts {
     bool gso;              /* still in use */
 };
 
-/* A non-blocking bound socket with every option set, fit to be handed to another process. With
- * `share` several may have the same address and port (SO_REUSEPORT, same user). Port 0: any. An
- * IPv6 socket is IPv6 only. ERR_EXISTS: in use; ERR_IO: errno tells. */
-int udp_open(const struct address *local, bool share, int *ret_fd) MUST_USE;
+enum udp_flags {
+    UDP_SHARE = 1, /* several may have the same address and port (SO_REUSEPORT, same user) */
+    /* Reached from this machine only, under any of its addresses: Firefox does not speak to
+     * 127.0.0.1 from another address. */
+    UDP_THIS_MACHINE = 2,
+};
+
+/* A non-blocking bound socket with every option set, fit to be handed to another process; `flags`
+ * of enum udp_flags. Port 0: any. An IPv6 socket is IPv6 only. ERR_EXISTS: in use;
+ * ERR_UNSUPPORTED: this machine has no such address or family; ERR_IO: errno tells. */
+int udp_open(const struct address *local, unsigned flags, int *ret_fd) MUST_USE;
 /* Takes a descriptor made by udp_open, also from another process. */
 int udp_new(int fd, struct udp **ret_udp) MUST_USE;
 void udp_free(struct udp **udp);

@@ -4,13 +4,14 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "os/tcp.h"
 #include "os/udp.h"
 
 static struct udp *open_at(struct address at, struct address *ret_at)
 {
     int fd = -1;
     struct udp *udp = NULL;
-    assert_int_equal(udp_open(&at, true, &fd), 0);
+    assert_int_equal(udp_open(&at, UDP_SHARE, &fd), 0);
     assert_int_equal(udp_new(fd, &udp), 0);
     *ret_at = *udp_local(udp);
     return udp;
@@ -138,21 +139,52 @@ static void test_in_use(void **state)
     struct address at = address_v4(127, 0, 0, 1, 0);
     struct address real;
     struct udp *udp = NULL;
-    assert_int_equal(udp_open(&at, false, &first), 0);
+    assert_int_equal(udp_open(&at, 0, &first), 0);
     assert_int_equal(udp_new(first, &udp), 0);
     real = *udp_local(udp);
-    assert_int_equal(udp_open(&real, true, &second), ERR_EXISTS);
+    assert_int_equal(udp_open(&real, UDP_SHARE, &second), ERR_EXISTS);
     udp_free(&udp);
     udp_free(&udp);
+}
+
+/* Reached under an address of an interface, but only from here. */
+static void test_this_machine(void **state)
+{
+    (void)state;
+    struct interface_address all[32];
+    size_t count = 0;
+    int fd = -1;
+    struct udp *server = NULL;
+    struct udp *client = NULL;
+    struct address any = address_v4(0, 0, 0, 0, 0);
+    struct address client_at;
+    assert_int_equal(udp_open(&any, UDP_SHARE | UDP_THIS_MACHINE, &fd), 0);
+    assert_int_equal(udp_new(fd, &server), 0);
+    assert_int_equal(interface_addresses(all, 32, &count), 0);
+    for (size_t i = 0; i < count; i++) {
+        if (!address_is_v4(&all[i].address))
+            continue;
+        client = open_at(all[i].address, &client_at);
+        struct address to = all[i].address;
+        to.port = udp_local(server)->port;
+        const struct udp_datagram ask = {{client_at, to}, SLICE("\0"), 0};
+        assert_int_equal(udp_send(client, &ask, 1), 1);
+        struct path path = receive(server, 1, (const size_t[]){1});
+        const struct udp_datagram answer = {path, SLICE("\0"), 0};
+        assert_int_equal(udp_send(server, &answer, 1), 1);
+        path = receive(client, 1, (const size_t[]){1});
+        assert_true(address_eq(&path.remote, &to));
+        udp_free(&client);
+    }
+    udp_free(&server);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_both_families),
-        cmocka_unit_test(test_answers_from_the_address_asked),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_in_use),
+        cmocka_unit_test(test_both_families), cmocka_unit_test(test_answers_from_the_address_asked),
+        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_in_use),
+        cmocka_unit_test(test_this_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@
 #define CONFERENCE_SOURCES_MAX 4 /* sources of one endpoint */
 #define CONFERENCE_LAYERS_MAX 3  /* simulcast layers of one source */
 #define CONFERENCE_ENDPOINTS_MAX 1000
+#define CONFERENCE_UNTOLD (-2) /* no wish was told yet */
 #define CONFERENCE_HEADER_MAX                                                                      \
     64 /* RTP header with extensions, and rewritten payload descriptor                             \
         */
@@ -44,8 +45,8 @@ struct conference_constraint {
 
 /* ReceiverVideoConstraints as they stand (partial updates were merged by signal). */
 struct conference_wishes {
-    int last_n; /* -1: any */
-    int default_max_height;
+    int last_n;             /* -1: any */
+    int default_max_height; /* -1: any; CONFERENCE_UNTOLD: nothing when rewriting, else 180 */
     const char (*selected)[CONFERENCE_NAME_MAX];
     size_t selected_count;
     const char (*on_stage)[CONFERENCE_NAME_MAX];
@@ -58,7 +59,8 @@ struct conference_wishes {
 struct conference_endpoint {
     char id[CONFERENCE_NAME_MAX];
     char person[64]; /* for the recording; may be empty */
-    bool rewriting; /* SSRC rewriting with maps; else classic: on the source's first SSRC and RTX */
+    /* SSRC rewriting with maps; else classic: on the source's first SSRC and RTX. Never changes. */
+    bool rewriting;
     bool staff;
     const struct conference_source *sources;
     size_t source_count;

@@ -1,0 +1,642 @@
+#include "bridge/conference.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bridge/member.h"
+#include "proto/offer.h"
+#include "proto/opus.h"
+
+#define REFRESH_INTERVAL (100 * USEC_PER_MSEC)
+#define IDLE_AFTER (2 * USEC_PER_SEC)
+
+/* SplitMix64: enough for SSRCs and first sequence numbers. */
+uint32_t conference_random(struct conference *c)
+{
+    uint64_t z = c->random += 0x9e3779b97f4a7c15ULL;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebULL;
+    return (uint32_t)((z ^ z >> 31) >> 16);
+}
+
+struct conference *conference_new(uint64_t seed)
+{
+    struct conference *c = calloc(1, sizeof(*c));
+    if (!c)
+        return NULL;
+    c->random = seed;
+    c->own_ssrc = conference_random(c) | 1;
+    (void)snprintf(c->cname, sizeof(c->cname), "%08x", conference_random(c)); /* always fits */
+    speaker_init(&c->speaker);
+    c->by_name = map_new(CONFERENCE_ENDPOINTS_MAX, seed);
+    c->source_by_name = map_new(CONFERENCE_SOURCES_ALL, seed);
+    c->notice_slots = calloc((size_t)2 * MEMBER_SLOTS, sizeof(*c->notice_slots));
+    if (!c->by_name || !c->source_by_name || !c->notice_slots)
+        conference_free(&c);
+    return c;
+}
+
+static void free_member(struct member **member)
+{
+    struct member *m = *member;
+    if (!m)
+        return;
+    receive_done(m);
+    share_done(m);
+    free(m->wish);
+    free(m->by_source);
+    free(m->order);
+    free(m->told);
+    free(m);
+    *member = NULL;
+}
+
+void conference_free(struct conference **conference)
+{
+    struct conference *c = *conference;
+    if (!c)
+        return;
+    for (uint32_t i = 0; i < c->member_end; i++)
+        free_member(&c->members[i]);
+    for (uint32_t i = 0; i < c->source_end; i++)
+        source_free(&c->sources[i]);
+    free(c->sources);
+    free(c->video_order);
+    free(c->share);
+    free(c->share_index);
+    free(c->notice_slots);
+    free(c->notice_names);
+    speaker_done(&c->speaker);
+    map_free(&c->by_name);
+    map_free(&c->source_by_name);
+    free(c);
+    *conference = NULL;
+}
+
+struct member *conference_member(const struct conference *c, struct conference_seat seat)
+{
+    return seat.index < c->member_end ? c->members[seat.index] : NULL;
+}
+
+struct source *conference_source_of(const struct conference *c, const struct egress *e)
+{
+    return e->source == EGRESS_NO_SOURCE ? NULL : c->sources[e->source];
+}
+
+static int reserve_member(struct member *m, uint32_t from, uint32_t cap)
+{
+    struct member_wish *wish = realloc(m->wish, cap * sizeof(*wish));
+    if (!wish)
+        return ERR_MEMORY;
+    m->wish = wish;
+    uint16_t *by_source = realloc(m->by_source, cap * sizeof(*by_source));
+    if (!by_source)
+        return ERR_MEMORY;
+    m->by_source = by_source;
+    uint32_t *order = realloc(m->order, cap * sizeof(*order));
+    if (!order)
+        return ERR_MEMORY;
+    m->order = order;
+    for (uint32_t i = from; i < cap; i++) {
+        m->by_source[i] = MEMBER_NO_EGRESS;
+        m->wish[i] = (struct member_wish){.granted = -1};
+    }
+    return 0;
+}
+
+/* Room in all arrays by source index. */
+static int reserve_sources(struct conference *c, uint32_t count)
+{
+    if (count <= c->source_cap)
+        return 0;
+    uint32_t cap = c->source_cap > 0 ? c->source_cap * 2 : 16;
+    struct source **sources = realloc(c->sources, cap * sizeof(*sources));
+    if (!sources)
+        return ERR_MEMORY;
+    c->sources = sources;
+    uint32_t *order = realloc(c->video_order, cap * sizeof(*order));
+    if (!order)
+        return ERR_MEMORY;
+    c->video_order = order;
+    struct allocate_source *share = realloc(c->share, cap * sizeof(*share));
+    if (!share)
+        return ERR_MEMORY;
+    c->share = share;
+    uint32_t *share_index = realloc(c->share_index, cap * sizeof(*share_index));
+    if (!share_index)
+        return ERR_MEMORY;
+    c->share_index = share_index;
+    for (uint32_t i = 0; i < c->member_end; i++) {
+        int err = c->members[i] ? reserve_member(c->members[i], c->source_cap, cap) : 0;
+        if (err)
+            return err;
+    }
+    c->source_cap = cap;
+    return 0;
+}
+
+static struct member *new_member(struct conference *c, usec_t now, const char *id)
+{
+    struct member *m = calloc(1, sizeof(*m));
+    if (!m)
+        return NULL;
+    if (reserve_member(m, 0, c->source_cap > 0 ? c->source_cap : 1) != 0) {
+        free_member(&m);
+        return NULL;
+    }
+    (void)slice_copy(slice_str(id), m->id, sizeof(m->id)); /* checked before */
+    estimate_init(&m->estimate, now);
+    m->stats_at = now + 10 * USEC_PER_SEC;
+    m->upgrade_wait = m->probe_wait = USEC_PER_SEC;
+    return m;
+}
+
+static int seat_member(struct conference *c, usec_t now, const char *id, struct member **ret)
+{
+    uint32_t seat = 0;
+    while (seat < c->member_end && c->members[seat])
+        seat++;
+    if (seat == CONFERENCE_ENDPOINTS_MAX)
+        return ERR_LIMIT;
+    int err = speaker_reserve(&c->speaker, seat + 1);
+    if (err)
+        return err;
+    struct member *m = new_member(c, now, id);
+    if (!m)
+        return ERR_MEMORY;
+    err = map_put(c->by_name, slice_str(id), m);
+    if (err) {
+        free_member(&m);
+        return err;
+    }
+    m->seat = seat;
+    c->members[seat] = m;
+    if (seat == c->member_end)
+        c->member_end++;
+    *ret = m;
+    return 0;
+}
+
+static void index_ssrcs(struct member *m)
+{
+    m->ssrc_count = 0;
+    m->last_ssrc = 0;
+    for (size_t i = 0; i < m->source_count; i++) {
+        const struct conference_source *state = &m->sources[i]->state;
+        for (unsigned l = 0; l < state->layer_count; l++) {
+            m->ssrcs[m->ssrc_count++] =
+                (struct member_ssrc){state->ssrcs[l], (uint8_t)i, (uint8_t)l, false};
+            if (state->rtx[l] != 0)
+                m->ssrcs[m->ssrc_count++] =
+                    (struct member_ssrc){state->rtx[l], (uint8_t)i, (uint8_t)l, true};
+        }
+    }
+}
+
+static void remove_source(struct conference *c, struct source *s)
+{
+    for (uint32_t i = 0; i < c->member_end; i++)
+        if (c->members[i])
+            receive_source_gone(c->members[i], s);
+    size_t kept = 0;
+    size_t end = c->round_end;
+    size_t at = c->round_at;
+    for (size_t i = 0; i < c->pending_count; i++) {
+        if (c->pending[i].source != s->index) {
+            c->pending[kept++] = c->pending[i];
+            continue;
+        }
+        c->round_end -= c->in_round && i < end;
+        c->round_at -= c->in_round && i < at;
+    }
+    c->pending_count = kept;
+    if (map_get(c->source_by_name, slice_str(s->state.name)) == s)
+        (void)map_del(c->source_by_name, slice_str(s->state.name)); /* freed below */
+    c->sources[s->index] = NULL;
+    source_free(&s);
+    c->order_dirty = c->notice_dirty = true;
+}
+
+static int add_source(struct conference *c, struct member *m, const struct conference_source *state)
+{
+    uint32_t index = 0;
+    while (index < c->source_end && c->sources[index])
+        index++;
+    int err = reserve_sources(c, index + 1);
+    if (err)
+        return err;
+    struct source *s = source_new(state);
+    if (!s)
+        return ERR_MEMORY;
+    s->index = index;
+    s->owner = m->seat;
+    err = map_put(c->source_by_name, slice_str(state->name), s);
+    if (err) {
+        source_free(&s);
+        return err;
+    }
+    c->sources[index] = s;
+    if (index == c->source_end)
+        c->source_end++;
+    m->sources[m->source_count++] = s;
+    c->order_dirty = true;
+    return 0;
+}
+
+static const struct conference_source *find_state(const struct conference_endpoint *endpoint,
+                                                  const struct source *s)
+{
+    for (size_t i = 0; i < endpoint->source_count; i++)
+        if (source_same(s, &endpoint->sources[i]))
+            return &endpoint->sources[i];
+    return NULL;
+}
+
+static bool has_state(const struct member *m, const struct conference_source *state)
+{
+    for (size_t i = 0; i < m->source_count; i++)
+        if (source_same(m->sources[i], state))
+            return true;
+    return false;
+}
+
+static void update_source(struct conference *c, usec_t now, struct source *s,
+                          const struct conference_source *state)
+{
+    bool was_live = source_live(s);
+    bool changed = s->state.video_type != state->video_type;
+    s->state = *state;
+    if (was_live == source_live(s) && !changed)
+        return;
+    if (!source_live(s)) {
+        s->recorded = -1;
+        for (uint32_t i = 0; i < c->member_end; i++) {
+            struct member *m = c->members[i];
+            if (m && m->by_source[s->index] != MEMBER_NO_EGRESS)
+                m->egress[m->by_source[s->index]].resync = true;
+        }
+        if (s->state.blocked && s->state.kind == CONFERENCE_AUDIO)
+            speaker_leave(&c->speaker, s->owner);
+    }
+    capture_source_changed(c, now, s);
+    c->order_dirty = true;
+    for (uint32_t i = 0; changed && i < c->member_end; i++)
+        if (c->members[i] && c->members[i]->by_source[s->index] != MEMBER_NO_EGRESS)
+            c->members[i]->maps_dirty = c->notice_dirty = true;
+}
+
+static int set_sources(struct conference *c, usec_t now, struct member *m,
+                       const struct conference_endpoint *endpoint)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < m->source_count; i++) {
+        struct source *s = m->sources[i];
+        const struct conference_source *state = find_state(endpoint, s);
+        if (state) {
+            update_source(c, now, s, state);
+            m->sources[kept++] = s;
+        } else {
+            if (s->state.kind == CONFERENCE_AUDIO)
+                speaker_leave(&c->speaker, m->seat);
+            remove_source(c, s);
+        }
+    }
+    m->source_count = kept;
+    int err = 0;
+    for (size_t i = 0; i < endpoint->source_count && !err; i++)
+        if (!has_state(m, &endpoint->sources[i]))
+            err = add_source(c, m, &endpoint->sources[i]);
+    index_ssrcs(m);
+    for (uint32_t i = 0; i < c->member_end && !err; i++)
+        if (c->members[i])
+            err = receive_sources_changed(c, c->members[i]);
+    return err;
+}
+
+static int check_source(const struct conference_source *s)
+{
+    if (s->name[0] == '\0' || !memchr(s->name, 0, sizeof(s->name)) || s->layer_count == 0 ||
+        s->layer_count > CONFERENCE_LAYERS_MAX)
+        return ERR_FORMAT;
+    return 0;
+}
+
+static int check_endpoint(const struct conference_endpoint *endpoint)
+{
+    uint32_t ssrcs[MEMBER_SSRCS];
+    size_t count = 0;
+    if (endpoint->id[0] == '\0' || !memchr(endpoint->id, 0, sizeof(endpoint->id)) ||
+        !memchr(endpoint->person, 0, sizeof(endpoint->person)))
+        return ERR_FORMAT;
+    if (endpoint->source_count > CONFERENCE_SOURCES_MAX)
+        return ERR_LIMIT;
+    for (size_t i = 0; i < endpoint->source_count; i++) {
+        const struct conference_source *s = &endpoint->sources[i];
+        int err = check_source(s);
+        if (err)
+            return err;
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(s->name, endpoint->sources[k].name) == 0)
+                return ERR_FORMAT;
+        for (unsigned l = 0; l < s->layer_count; l++) {
+            ssrcs[count++] = s->ssrcs[l];
+            if (s->rtx[l] != 0)
+                ssrcs[count++] = s->rtx[l];
+        }
+    }
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (ssrcs[i] == ssrcs[k])
+                return ERR_FORMAT;
+    return 0;
+}
+
+int conference_put(struct conference *c, usec_t now, const struct conference_endpoint *endpoint,
+                   void *user, struct conference_seat *ret_seat)
+{
+    c->now = now;
+    int err = check_endpoint(endpoint);
+    if (err)
+        return err;
+    struct member *m = map_get(c->by_name, slice_str(endpoint->id));
+    bool added = !m;
+    if (added) {
+        err = seat_member(c, now, endpoint->id, &m);
+        if (err)
+            return err;
+        m->rewriting = endpoint->rewriting;
+    }
+    m->user = user;
+    m->staff = endpoint->staff;
+    memcpy(m->person, endpoint->person, sizeof(m->person));
+    err = share_set_wishes(m, &endpoint->wishes);
+    if (!err)
+        err = set_sources(c, now, m, endpoint);
+    c->wishes_dirty = true;
+    if (err && added) {
+        conference_del(c, now, (struct conference_seat){m->seat});
+        return err;
+    }
+    share_update(c, now);
+    *ret_seat = (struct conference_seat){m->seat};
+    return err;
+}
+
+void conference_del(struct conference *c, usec_t now, struct conference_seat seat)
+{
+    struct member *m = conference_member(c, seat);
+    if (!m)
+        return;
+    c->now = now;
+    for (size_t i = 0; i < m->source_count; i++)
+        remove_source(c, m->sources[i]);
+    speaker_leave(&c->speaker, m->seat);
+    (void)map_del(c->by_name, slice_str(m->id)); /* freed below */
+    free_member(&c->members[seat.index]);
+    while (c->member_end > 0 && !c->members[c->member_end - 1])
+        c->member_end--;
+    c->wishes_dirty = true;
+    share_update(c, now);
+}
+
+void conference_set_connected(struct conference *c, usec_t now, struct conference_seat seat,
+                              bool connected)
+{
+    struct member *m = conference_member(c, seat);
+    if (!m || m->connected == connected)
+        return;
+    m->connected = connected;
+    m->share_dirty = true;
+    c->work = true;
+    for (size_t i = 0; i < m->egress_count; i++)
+        m->egress[i].resync = true;
+    share_update(c, now);
+}
+
+void conference_set_rtt(struct conference *c, struct conference_seat seat, usec_t rtt)
+{
+    struct member *m = conference_member(c, seat);
+    if (m)
+        m->rtt = rtt;
+}
+
+void conference_add_pending(struct conference *c, const struct source *s, uint32_t number)
+{
+    if (c->pending_count == CONFERENCE_PENDING) {
+        c->counters.pending_full++;
+        return;
+    }
+    c->pending[c->pending_count++] = (struct conference_pending){s->index, number};
+}
+
+static const struct member_ssrc *find_ssrc(struct member *m, uint32_t ssrc)
+{
+    if (m->last_ssrc < m->ssrc_count && m->ssrcs[m->last_ssrc].ssrc == ssrc)
+        return &m->ssrcs[m->last_ssrc];
+    for (size_t i = 0; i < m->ssrc_count; i++) {
+        if (m->ssrcs[i].ssrc == ssrc) {
+            m->last_ssrc = i;
+            return &m->ssrcs[i];
+        }
+    }
+    return NULL;
+}
+
+/* Levels weigh what the packet holds: by the timestamps where they follow, else one step. */
+static void hear(struct conference *c, usec_t now, struct source *s,
+                 const struct ring_packet *entry)
+{
+    struct slice payload = ring_payload(&s->ring, entry);
+    unsigned samples;
+    unsigned steps = 1;
+    if (opus_duration(payload, &samples) == 0 && samples > SPEAKER_STEP_SAMPLES)
+        steps = (samples + SPEAKER_STEP_SAMPLES / 2) / SPEAKER_STEP_SAMPLES;
+    speaker_level(&c->speaker, now, s->owner, entry->level & 0x7f, steps);
+}
+
+static int take_packet(struct conference *c, usec_t now, struct source *s, unsigned layer,
+                       const struct rtp_packet *packet, bool repaired)
+{
+    bool was_active = s->bps[layer] > 0;
+    uint32_t number;
+    int err = source_input(s, now, layer, packet, repaired, &number);
+    if (err) {
+        *(err == ERR_EXISTS ? &c->counters.duplicates : &c->counters.malformed) += 1;
+        return err == ERR_EXISTS ? 0 : err;
+    }
+    if (repaired)
+        c->counters.repaired++;
+    if (!source_live(s)) {
+        c->counters.withheld++;
+        return 0;
+    }
+    const struct ring_packet *entry = ring_get(&s->ring, number);
+    if (!was_active || entry->key)
+        c->layers_dirty = true;
+    if (entry->has_level && !entry->late)
+        hear(c, now, s, entry);
+    if (c->capturing)
+        capture_packet(c, now, s, number, packet);
+    conference_add_pending(c, s, number);
+    return 0;
+}
+
+int conference_input_rtp(struct conference *c, usec_t now, struct conference_seat seat,
+                         struct slice bytes)
+{
+    struct member *m = conference_member(c, seat);
+    if (!m)
+        return ERR_NOT_FOUND;
+    c->now = c->last_input = now;
+    c->counters.rtp_in++;
+    struct rtp_packet packet;
+    if (rtp_parse(bytes, &packet) != 0) {
+        c->counters.malformed++;
+        return ERR_FORMAT;
+    }
+    uint16_t transport;
+    if (rtp_transport_sequence(&packet, OFFER_EXT_TRANSPORT_CC, &transport))
+        feedback_arrived(&m->feedback, now, transport, packet.ssrc);
+    const struct member_ssrc *found = find_ssrc(m, packet.ssrc);
+    if (!found) {
+        c->counters.unknown_ssrc++;
+        return ERR_NOT_FOUND;
+    }
+    struct source *s = m->sources[found->source];
+    bool video = s->state.kind == CONFERENCE_VIDEO;
+    uint8_t expected = video ? found->rtx ? OFFER_PT_RTX_VP8 : OFFER_PT_VP8 : OFFER_PT_OPUS;
+    if (packet.payload_type != expected) {
+        c->counters.malformed++;
+        return ERR_UNSUPPORTED;
+    }
+    if (packet.payload.len == 0)
+        return 0; /* padding: told in the feedback, not forwarded */
+    if (found->rtx) {
+        if (rtp_rtx_parse(packet.payload, &packet.sequence, &packet.payload) != 0) {
+            c->counters.malformed++;
+            return ERR_FORMAT;
+        }
+        packet.ssrc = s->state.ssrcs[found->layer];
+        packet.payload_type = OFFER_PT_VP8;
+        if (packet.payload.len == 0)
+            return 0;
+    }
+    return take_packet(c, now, s, found->layer, &packet, found->rtx);
+}
+
+int conference_input_rtcp(struct conference *c, usec_t now, struct conference_seat seat,
+                          struct slice packet)
+{
+    struct member *m = conference_member(c, seat);
+    if (!m)
+        return ERR_NOT_FOUND;
+    c->now = c->last_input = now;
+    int err = reports_input(c, m, now, packet);
+    if (err)
+        c->counters.malformed++;
+    return err;
+}
+
+static void refresh(struct conference *c, usec_t now)
+{
+    bool changed = c->layers_dirty;
+    for (uint32_t i = 0; i < c->source_end; i++) {
+        struct source *s = c->sources[i];
+        if (!s)
+            continue;
+        if (source_tick(s) != 0)
+            c->counters.memory++;
+        if (source_refresh(s, now))
+            changed = true;
+    }
+    c->layers_dirty = false;
+    c->refresh_at = now + REFRESH_INTERVAL;
+    for (uint32_t i = 0; changed && i < c->member_end; i++)
+        if (c->members[i])
+            c->members[i]->share_dirty = true;
+}
+
+usec_t conference_tick(struct conference *c, usec_t now)
+{
+    c->now = now;
+    if (c->member_end == 0)
+        return USEC_NEVER;
+    if (speaker_tick(&c->speaker, now)) {
+        c->speaker_dirty = c->notice_dirty = c->order_dirty = true;
+        if (c->capturing && c->speaker.dominant != SPEAKER_NONE) {
+            char json[128];
+            int len = snprintf(json, sizeof(json), "{\"type\":\"speaker\",\"endpoint\":\"%s\"}",
+                               c->members[c->speaker.dominant]->id);
+            if (len > 0 && (size_t)len < sizeof(json))
+                feed_put_event(c->feed, now, slice_of(json, (size_t)len));
+        }
+    }
+    if (c->layers_dirty || now >= c->refresh_at)
+        refresh(c, now);
+    share_update(c, now);
+    if (c->capturing)
+        capture_tick(c, now);
+    for (uint32_t i = 0; i < c->member_end; i++) {
+        struct member *m = c->members[i];
+        if (!m)
+            continue;
+        share_tick(c, m, now);
+        receive_tick(c, m, now);
+        c->notice_dirty = c->notice_dirty || (m->connected && now >= m->stats_at);
+    }
+    c->work = true;
+    return now + (now - c->last_input < IDLE_AFTER ? CONFERENCE_TICK : CONFERENCE_TICK_IDLE);
+}
+
+static bool start_round(struct conference *c)
+{
+    if (!c->work && c->pending_count == 0)
+        return false;
+    c->in_round = true;
+    c->round_end = c->pending_count;
+    c->round_seat = 0;
+    c->round_stage = 0;
+    c->round_at = 0;
+    c->work = false;
+    return true;
+}
+
+static void end_round(struct conference *c)
+{
+    c->in_round = false;
+    c->pending_count -= c->round_end;
+    memmove(c->pending, c->pending + c->round_end, c->pending_count * sizeof(c->pending[0]));
+}
+
+size_t conference_poll_packets(struct conference *c, usec_t now, struct conference_packet *out,
+                               size_t max)
+{
+    size_t count = 0;
+    c->now = now;
+    c->scratch_used = 0;
+    while (count < max) {
+        if (!c->in_round && !start_round(c))
+            break;
+        while (c->round_seat < c->member_end && count < max) {
+            struct member *m = c->members[c->round_seat];
+            bool done = true;
+            if (m && m->connected)
+                count += receive_poll(c, m, now, out + count, max - count, &done);
+            if (!done)
+                break;
+            c->round_seat++;
+            c->round_stage = 0;
+            c->round_at = 0;
+        }
+        if (c->round_seat < c->member_end)
+            break;
+        end_round(c);
+    }
+    return count;
+}
+
+void conference_get_counters(const struct conference *c, struct conference_counters *ret_counters)
+{
+    *ret_counters = c->counters;
+}

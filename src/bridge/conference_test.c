@@ -1,0 +1,397 @@
+#include "base/check.h"
+
+#include <limits.h>
+
+#include "bridge/conference.h"
+#include "bridge/feed.h"
+#include "proto/offer.h"
+#include "proto/rtcp.h"
+#include "proto/rtp.h"
+#include "proto/vp8.h"
+
+enum { MAX = 64 };
+
+/* A class of two: a teacher who sends, a pupil who receives. */
+struct class
+{
+    struct conference *conference;
+    struct conference_seat teacher;
+    struct conference_seat pupil;
+    struct conference_packet packets[MAX];
+    usec_t now;
+};
+
+static const struct conference_source sources[] = {
+    {.name = "t-a0", .kind = CONFERENCE_AUDIO, .ssrcs = {100}, .layer_count = 1},
+    {.name = "t-v0",
+     .kind = CONFERENCE_VIDEO,
+     .ssrcs = {200, 201, 202},
+     .rtx = {300, 301, 302},
+     .layer_count = 3},
+};
+
+static void put_teacher(struct class *class, const struct conference_source *own, size_t count)
+{
+    struct conference_endpoint teacher = {
+        .id = "t",
+        .rewriting = true,
+        .sources = own,
+        .source_count = count,
+        .wishes = {.last_n = -1,
+                   .default_max_height = CONFERENCE_UNTOLD,
+                   .assumed_bandwidth_bps = -1},
+    };
+    assert_int_equal(conference_put(class->conference, class->now, &teacher, NULL, &class->teacher),
+                     0);
+}
+
+static void put_pupil(struct class *class, bool rewriting, int height)
+{
+    struct conference_endpoint pupil = {
+        .id = "p",
+        .rewriting = rewriting,
+        .wishes = {.last_n = -1, .default_max_height = height, .assumed_bandwidth_bps = -1},
+    };
+    assert_int_equal(conference_put(class->conference, class->now, &pupil, class, &class->pupil),
+                     0);
+}
+
+static void begin(struct class *class, bool rewriting, int height)
+{
+    *class = (struct class){.conference = conference_new(7), .now = 1000000};
+    assert_non_null(class->conference);
+    put_teacher(class, sources, 2);
+    put_pupil(class, rewriting, height);
+    conference_set_connected(class->conference, class->now, class->teacher, true);
+    conference_set_connected(class->conference, class->now, class->pupil, true);
+}
+
+static void end(struct class *class)
+{
+    conference_free(&class->conference);
+    conference_free(&class->conference);
+}
+
+static size_t drain(struct class *class)
+{
+    (void)conference_tick(class->conference, class->now);
+    size_t count = conference_poll_packets(class->conference, class->now, class->packets, MAX);
+    assert_true(count < MAX);
+    return count;
+}
+
+static bool next_notice(struct class *class, enum conference_event_type type,
+                        struct conference_notice *notice)
+{
+    while (conference_poll_notice(class->conference, class->now, notice))
+        if (notice->type == type)
+            return true;
+    return false;
+}
+
+static int send_audio(struct class *class, uint16_t sequence)
+{
+    uint8_t bytes[64];
+    uint8_t level = 30;
+    struct writer w = writer_of(bytes, sizeof(bytes));
+    struct rtp_header header = {OFFER_PT_OPUS, false, false, sequence, sequence * 960U, 100};
+    struct rtp_extension extension = {OFFER_EXT_AUDIO_LEVEL, slice_of(&level, 1)};
+    rtp_put_header(&w, &header, &extension, 1);
+    writer_bytes(&w, SLICE("\x78sound"));
+    return conference_input_rtp(class->conference, class->now, class->teacher,
+                                slice_of(bytes, writer_len(&w)));
+}
+
+static int send_video(struct class *class, unsigned layer, uint16_t sequence, uint16_t picture,
+                      bool key)
+{
+    uint8_t bytes[128];
+    struct writer w = writer_of(bytes, sizeof(bytes));
+    struct rtp_header header = {OFFER_PT_VP8, true, false, sequence, picture * 3000U, 200 + layer};
+    rtp_put_header(&w, &header, NULL, 0);
+    struct vp8_descriptor d = {.start = true,
+                               .has_picture_id = true,
+                               .long_picture_id = true,
+                               .has_tl0 = true,
+                               .has_tid = true,
+                               .picture_id = picture,
+                               .tl0 = (uint8_t)picture};
+    vp8_put(&w, &d);
+    uint8_t frame[12] = {key ? 0 : 1,
+                         0,
+                         0,
+                         0x9d,
+                         0x01,
+                         0x2a,
+                         64,
+                         1,
+                         (uint8_t)(180 << layer),
+                         (uint8_t)((180 << layer) >> 8)};
+    writer_bytes(&w, slice_of(frame, sizeof(frame)));
+    return conference_input_rtp(class->conference, class->now, class->teacher,
+                                slice_of(bytes, writer_len(&w)));
+}
+
+static const struct conference_packet *find_rtp(struct class *class, size_t count, bool audio,
+                                                struct rtp_packet *ret_packet)
+{
+    static uint8_t bytes[2048];
+    for (size_t i = 0; i < count; i++) {
+        const struct conference_packet *p = &class->packets[i];
+        if (p->rtcp || p->audio != audio)
+            continue;
+        memcpy(bytes, p->header, p->header_len);
+        memcpy(bytes + p->header_len, p->payload.data, p->payload.len);
+        assert_int_equal(rtp_parse(slice_of(bytes, p->header_len + p->payload.len), ret_packet), 0);
+        return p;
+    }
+    return NULL;
+}
+
+/* Whether an RTCP packet of that kind about that SSRC went to the endpoint with that user. */
+static bool find_rtcp(struct class *class, size_t count, void *user, uint8_t type, uint8_t format,
+                      uint32_t ssrc)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct slice rest = class->packets[i].payload;
+        struct rtcp_packet packet;
+        if (!class->packets[i].rtcp || class->packets[i].user != user)
+            continue;
+        while (rtcp_next(&rest, &packet) == 0) {
+            size_t at = type == RTCP_SR ? 0 : 4;
+            if (packet.type == type && (type == RTCP_SR || packet.count == format) &&
+                load_u32(packet.body.data + at) == ssrc)
+                return true;
+        }
+    }
+    return false;
+}
+
+static void classic_audio_goes_on_its_own_ssrc_at_once(void **state)
+{
+    (void)state;
+    struct class class;
+    struct rtp_packet packet;
+    begin(&class, false, CONFERENCE_UNTOLD);
+    assert_int_equal(send_audio(&class, 5), 0);
+    size_t count = drain(&class);
+    assert_ptr_equal(find_rtp(&class, count, true, &packet)->user, &class);
+    assert_int_equal(packet.ssrc, 100);
+    assert_true(slice_eq_str(packet.payload, "\x78sound"));
+    uint8_t level;
+    bool voice;
+    assert_true(rtp_audio_level(&packet, OFFER_EXT_AUDIO_LEVEL, &level, &voice));
+    assert_int_equal(level, 30);
+    uint16_t transport;
+    assert_true(rtp_transport_sequence(&packet, OFFER_EXT_TRANSPORT_CC, &transport));
+    end(&class);
+}
+
+static void rewritten_audio_waits_for_its_map(void **state)
+{
+    (void)state;
+    struct class class;
+    struct rtp_packet packet;
+    struct conference_notice notice;
+    begin(&class, true, CONFERENCE_UNTOLD);
+    conference_set_rtt(class.conference, class.pupil, 150000);
+    assert_int_equal(send_audio(&class, 1), 0);
+    assert_null(find_rtp(&class, drain(&class), true, &packet));
+    class.now += 500000;
+    assert_int_equal(send_audio(&class, 2), 0);
+    assert_null(find_rtp(&class, drain(&class), true, &packet));
+    assert_true(next_notice(&class, CONFERENCE_MAPS, &notice));
+    assert_string_equal(notice.endpoint, "p");
+    assert_int_equal(notice.slot_count, 1);
+    assert_string_equal(notice.slots[0].source, "t-a0");
+    assert_string_equal(notice.slots[0].owner, "t");
+    uint32_t ssrc = notice.slots[0].ssrc;
+    assert_false(next_notice(&class, CONFERENCE_MAPS, &notice));
+    class.now += 149000;
+    assert_int_equal(send_audio(&class, 3), 0);
+    assert_null(find_rtp(&class, drain(&class), true, &packet));
+    class.now += 1000;
+    assert_int_equal(send_audio(&class, 4), 0);
+    assert_non_null(find_rtp(&class, drain(&class), true, &packet));
+    assert_int_equal(packet.ssrc, ssrc);
+    end(&class);
+}
+
+static void video_starts_with_a_key_frame_of_the_layer(void **state)
+{
+    (void)state;
+    struct class class;
+    struct rtp_packet packet;
+    begin(&class, false, 360);
+    for (unsigned layer = 0; layer < 3; layer++)
+        assert_int_equal(send_video(&class, layer, 10, 10, false), 0);
+    size_t count = drain(&class);
+    assert_null(find_rtp(&class, count, false, &packet));
+    /* The height of each layer is guessed until key frames tell it. */
+    assert_true(find_rtcp(&class, count, NULL, RTCP_PSFB, RTCP_PLI, 201));
+    class.now += 20000;
+    assert_int_equal(send_video(&class, 0, 11, 11, true), 0);
+    assert_null(find_rtp(&class, drain(&class), false, &packet));
+    assert_int_equal(send_video(&class, 1, 11, 11, true), 0);
+    count = drain(&class);
+    assert_non_null(find_rtp(&class, count, false, &packet));
+    assert_int_equal(packet.ssrc, 200);
+    assert_int_equal(packet.payload_type, OFFER_PT_VP8);
+    struct vp8_descriptor d;
+    assert_int_equal(vp8_parse(packet.payload, &d), 0);
+    assert_true(vp8_starts_key(&d, packet.payload));
+    assert_true(find_rtcp(&class, count, &class, RTCP_SR, 0, 200));
+    end(&class);
+}
+
+static void nack_is_served_as_rtx(void **state)
+{
+    (void)state;
+    struct class class;
+    struct rtp_packet packet;
+    begin(&class, false, 180);
+    assert_int_equal(send_video(&class, 0, 11, 11, true), 0);
+    (void)drain(&class);
+    class.now += 20000;
+    assert_int_equal(send_video(&class, 0, 12, 12, false), 0);
+    assert_non_null(find_rtp(&class, drain(&class), false, &packet));
+    uint16_t sequence = packet.sequence;
+    uint8_t bytes[64];
+    struct writer w = writer_of(bytes, sizeof(bytes));
+    rtcp_put_nack(&w, 1, 200, &sequence, 1);
+    class.now += 50000;
+    assert_int_equal(conference_input_rtcp(class.conference, class.now, class.pupil,
+                                           slice_of(bytes, writer_len(&w))),
+                     0);
+    assert_non_null(find_rtp(&class, drain(&class), false, &packet));
+    assert_int_equal(packet.ssrc, 300);
+    assert_int_equal(packet.payload_type, OFFER_PT_RTX_VP8);
+    uint16_t original;
+    struct slice payload;
+    assert_int_equal(rtp_rtx_parse(packet.payload, &original, &payload), 0);
+    assert_int_equal(original, sequence);
+    struct conference_counters counters;
+    conference_get_counters(class.conference, &counters);
+    assert_int_equal(counters.nacks_served, 1);
+    end(&class);
+}
+
+static void muted_blocked_and_unknown_are_not_forwarded(void **state)
+{
+    (void)state;
+    struct class class;
+    struct rtp_packet packet;
+    begin(&class, false, 180);
+    struct conference_source changed[2] = {sources[0], sources[1]};
+    changed[0].muted = true;
+    changed[1].blocked = true;
+    put_teacher(&class, changed, 2);
+    assert_int_equal(send_audio(&class, 1), 0);
+    assert_int_equal(send_video(&class, 0, 1, 1, true), 0);
+    size_t count = drain(&class);
+    assert_null(find_rtp(&class, count, true, &packet));
+    assert_null(find_rtp(&class, count, false, &packet));
+    put_teacher(&class, changed, 1);
+    assert_int_equal(send_video(&class, 0, 2, 2, true), ERR_NOT_FOUND);
+    struct conference_counters counters;
+    conference_get_counters(class.conference, &counters);
+    assert_int_equal(counters.withheld, 2);
+    assert_int_equal(counters.unknown_ssrc, 1);
+    end(&class);
+}
+
+static void senders_are_asked_for_what_is_wished(void **state)
+{
+    (void)state;
+    struct class class;
+    struct conference_notice notice;
+    begin(&class, true, CONFERENCE_UNTOLD);
+    assert_true(next_notice(&class, CONFERENCE_SENDER_CONSTRAINTS, &notice));
+    assert_string_equal(notice.subject, "t-v0");
+    assert_string_equal(notice.endpoint, "t");
+    assert_int_equal(notice.max_height, 0);
+    put_pupil(&class, true, 360);
+    assert_true(next_notice(&class, CONFERENCE_SENDER_CONSTRAINTS, &notice));
+    assert_int_equal(notice.max_height, 360);
+    put_pupil(&class, true, -1);
+    assert_true(next_notice(&class, CONFERENCE_SENDER_CONSTRAINTS, &notice));
+    assert_int_equal(notice.max_height, -1);
+    put_pupil(&class, true, 0);
+    assert_false(next_notice(&class, CONFERENCE_SENDER_CONSTRAINTS, &notice));
+    class.now += 1000000; /* less is told after a while: a stage may come back */
+    assert_true(next_notice(&class, CONFERENCE_SENDER_CONSTRAINTS, &notice));
+    assert_int_equal(notice.max_height, 0);
+    assert_false(next_notice(&class, CONFERENCE_SENDER_CONSTRAINTS, &notice));
+    conference_renotify(class.conference);
+    assert_true(next_notice(&class, CONFERENCE_SENDER_CONSTRAINTS, &notice));
+    end(&class);
+}
+
+static void bad_endpoints_are_refused(void **state)
+{
+    (void)state;
+    struct class class;
+    begin(&class, false, 180);
+    struct conference_source twice[2] = {sources[0], sources[1]};
+    twice[1].ssrcs[1] = 100;
+    struct conference_endpoint endpoint = {.id = "x", .sources = twice, .source_count = 2};
+    struct conference_seat seat;
+    assert_int_equal(conference_put(class.conference, 0, &endpoint, NULL, &seat), ERR_FORMAT);
+    endpoint.source_count = CONFERENCE_SOURCES_MAX + 1;
+    assert_int_equal(conference_put(class.conference, 0, &endpoint, NULL, &seat), ERR_LIMIT);
+    endpoint = (struct conference_endpoint){.id = ""};
+    assert_int_equal(conference_put(class.conference, 0, &endpoint, NULL, &seat), ERR_FORMAT);
+    end(&class);
+}
+
+static void the_feed_holds_what_was_said(void **state)
+{
+    (void)state;
+    struct class class;
+    begin(&class, false, 180);
+    struct feed *feed = feed_new(class.now, &(struct feed_setup){"c", "r", 1, 1000, 0});
+    assert_non_null(feed);
+    assert_int_equal(send_audio(&class, 1), 0);
+    conference_set_feed(class.conference, class.now, feed, false);
+    assert_int_equal(send_audio(&class, 2), 0);
+    conference_set_feed(class.conference, class.now, feed, true);
+    assert_int_equal(send_audio(&class, 3), 0);
+    conference_set_feed(class.conference, class.now, feed, false);
+    assert_int_equal(send_audio(&class, 4), 0);
+    conference_set_feed(class.conference, class.now, NULL, false);
+    assert_int_equal(send_audio(&class, 5), 0);
+    feed_end(feed, class.now);
+    assert_int_equal(feed_attach(feed, class.now, 0), 0);
+    struct slice out[FEED_READ_SLICES];
+    assert_int_equal(feed_read(feed, class.now, out), 1);
+    static const uint8_t kinds[] = {FEED_BEGIN, FEED_SOURCE, FEED_SOURCE, FEED_RTP, FEED_EVENT,
+                                    FEED_EVENT, FEED_SOURCE, FEED_SOURCE, FEED_RTP, FEED_END};
+    struct slice rest = out[0];
+    for (size_t i = 0; i < sizeof(kinds); i++) {
+        struct feed_record record;
+        size_t len;
+        assert_int_equal(feed_parse(rest, &record, &len), 0);
+        assert_int_equal(record.kind, kinds[i]);
+        rest = slice_sub(rest, len, rest.len);
+    }
+    assert_int_equal(rest.len, 0);
+    feed_advance(feed, out[0].len);
+    assert_true(feed_drained(feed));
+    feed_free(&feed);
+    end(&class);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(classic_audio_goes_on_its_own_ssrc_at_once),
+        cmocka_unit_test(rewritten_audio_waits_for_its_map),
+        cmocka_unit_test(video_starts_with_a_key_frame_of_the_layer),
+        cmocka_unit_test(nack_is_served_as_rtx),
+        cmocka_unit_test(muted_blocked_and_unknown_are_not_forwarded),
+        cmocka_unit_test(senders_are_asked_for_what_is_wished),
+        cmocka_unit_test(bad_endpoints_are_refused),
+        cmocka_unit_test(the_feed_holds_what_was_said),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

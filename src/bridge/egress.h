@@ -1,0 +1,95 @@
+/* One outgoing stream of one receiver: an SSRC (and its RTX) through which a source, or one source
+ * after another, is sent. */
+#ifndef BRIDGE_EGRESS_H
+#define BRIDGE_EGRESS_H
+
+#include "bridge/rewrite.h"
+#include "bridge/source.h"
+
+#define EGRESS_NO_SOURCE UINT32_MAX
+#define EGRESS_SENT 512 /* packets remembered for repair; a power of two */
+#define EGRESS_REPORT_INTERVAL (1 * USEC_PER_SEC)
+/* A receiver may cause so many key-frame requests for a source in this time. */
+#define EGRESS_KEYS 3
+#define EGRESS_KEYS_TIME (10 * USEC_PER_SEC)
+
+struct egress_sent {
+    uint32_t number; /* in the source's ring */
+    uint32_t timestamp;
+    usec_t at; /* 0: never */
+    uint16_t sequence;
+    uint16_t picture;
+    uint8_t tl0;
+    uint8_t keyidx;
+    uint8_t tries;
+};
+
+struct egress {
+    uint32_t ssrc;
+    uint32_t rtx; /* 0: none */
+    uint32_t source;
+    char source_name[CONFERENCE_NAME_MAX]; /* also after the source is gone */
+    enum conference_kind kind;
+    usec_t usable_at; /* USEC_NEVER: its map was not taken yet */
+    usec_t last_used;
+    int target;        /* layer granted; -1: none */
+    bool limited;      /* by bandwidth */
+    bool resync;       /* begins anew: video with a key frame */
+    unsigned max_tid;  /* granted */
+    unsigned tid;      /* in force */
+    bool squeeze;      /* base frames only, until the switch down is done */
+    int aligned_layer; /* whose timestamps `aligned_delta` turns into outgoing ones; -1: none */
+    uint32_t aligned_delta;
+    struct rewrite rewrite;
+    struct egress_sent *sent; /* video */
+    uint16_t last_sent;       /* outgoing sequence number sent last */
+    uint16_t rtx_sequence;
+    uint32_t packets;
+    uint32_t octets;
+    usec_t report_at; /* when the next sender report is due; USEC_NEVER: nothing sent */
+    usec_t keys[EGRESS_KEYS];
+    bool key_wanted; /* by the receiver */
+};
+
+/* ERR_MEMORY. `usable_at` is USEC_NEVER. */
+int egress_init(struct egress *egress, enum conference_kind kind, uint32_t ssrc, uint32_t rtx,
+                uint32_t random) MUST_USE;
+void egress_done(struct egress *egress);
+/* From now on it carries this source. */
+void egress_attach(struct egress *egress, const struct source *source);
+void egress_detach(struct egress *egress);
+/* The layer granted; -1 suspends it. */
+void egress_grant(struct egress *egress, int layer, unsigned max_tid);
+
+/* Decides on a packet of its source. `ret_late_start`: it was switched to this packet though newer
+ * ones of the layer came before. */
+bool egress_forward(struct egress *egress, usec_t now, const struct source *source,
+                    const struct ring_packet *packet, struct rewritten *ret_out,
+                    bool *ret_late_start);
+/* Whether it waits for a key frame of the granted layer. */
+bool egress_waits(const struct egress *egress);
+/* The receiver asks for a key frame; true when its bucket allows one now. */
+bool egress_take_key(struct egress *egress, usec_t now);
+
+/* Writes header (with the transport sequence number) and rewritten descriptor; sets payload. */
+void egress_write(struct egress *egress, usec_t now, const struct source *source, uint32_t number,
+                  const struct rewritten *out, uint16_t transport,
+                  struct conference_packet *packet);
+/* The packet that went out with that sequence number, if it may be sent again now; NULL: not, or
+ * the ring has it no more. */
+struct egress_sent *egress_find_sent(struct egress *egress, usec_t now, const struct source *source,
+                                     uint16_t sequence, usec_t rtt);
+/* As RTX; false when the ring has it no more. */
+bool egress_write_rtx(struct egress *egress, usec_t now, const struct source *source,
+                      struct egress_sent *sent, uint16_t transport,
+                      struct conference_packet *packet);
+/* Nothing but padding, on the RTX stream. */
+void egress_write_padding(struct egress *egress, uint16_t transport,
+                          struct conference_packet *packet);
+/* Sender report: `clock_offset` turns the sender's NTP time into ours (0: unknown). */
+bool egress_report(const struct egress *egress, usec_t now, const struct source *source,
+                   uint64_t clock_offset, struct rtcp_sender_info *ret_info);
+/* Our own clock in NTP format; it counts from no particular day. */
+uint64_t egress_ntp(usec_t now);
+
+#endif

@@ -1,0 +1,439 @@
+/* One receiver: its streams, and what goes out to it. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "bridge/member.h"
+
+/* A voice that was silent so long gives its slot to one without, when there are too few. */
+#define SLOT_IDLE (2 * USEC_PER_SEC)
+/* Resends take at most a quarter of the way, but always enough for a lost burst. */
+#define RESEND_SHARE 4
+#define RESEND_MIN_BYTES 60000
+
+enum { STAGE_MEDIA, STAGE_RESENDS, STAGE_PROBE, STAGE_REPORTS };
+
+static int add_egress(struct conference *c, struct member *m, enum conference_kind kind,
+                      uint32_t ssrc, uint32_t rtx, uint16_t *ret_index)
+{
+    if (m->egress_count == MEMBER_NO_EGRESS)
+        return ERR_LIMIT;
+    if (m->egress_count == m->egress_cap) {
+        size_t cap = m->egress_cap > 0 ? m->egress_cap * 2 : 8;
+        struct egress *egress = realloc(m->egress, cap * sizeof(*egress));
+        if (!egress)
+            return ERR_MEMORY;
+        m->egress = egress;
+        m->egress_cap = cap;
+    }
+    int err = egress_init(&m->egress[m->egress_count], kind, ssrc, rtx, conference_random(c));
+    if (err)
+        return err;
+    *ret_index = (uint16_t)m->egress_count++;
+    return 0;
+}
+
+static void bind(struct conference *c, struct member *m, uint16_t index, const struct source *s)
+{
+    struct egress *e = &m->egress[index];
+    if (e->source != EGRESS_NO_SOURCE)
+        m->by_source[e->source] = MEMBER_NO_EGRESS;
+    egress_attach(e, s);
+    m->by_source[s->index] = index;
+    if (m->rewriting) {
+        e->usable_at = USEC_NEVER;
+        m->maps_dirty = c->notice_dirty = true;
+    } else {
+        e->usable_at = 0;
+    }
+}
+
+/* SSRCs of slots collide neither with each other nor with what the receiver sends. */
+static uint32_t fresh_ssrc(struct conference *c, const struct member *m)
+{
+    for (;;) {
+        uint32_t ssrc = conference_random(c);
+        bool taken = ssrc == 0 || ssrc == c->own_ssrc;
+        for (size_t i = 0; i < m->egress_count && !taken; i++)
+            taken = m->egress[i].ssrc == ssrc || m->egress[i].rtx == ssrc;
+        for (size_t i = 0; i < m->ssrc_count && !taken; i++)
+            taken = m->ssrcs[i].ssrc == ssrc;
+        if (!taken)
+            return ssrc;
+    }
+}
+
+static int classic_egress(struct conference *c, struct member *m, const struct source *s)
+{
+    uint32_t ssrc = s->state.ssrcs[0];
+    uint16_t index = MEMBER_NO_EGRESS;
+    for (size_t i = 0; i < m->egress_count && index == MEMBER_NO_EGRESS; i++)
+        if (m->egress[i].source == EGRESS_NO_SOURCE && m->egress[i].ssrc == ssrc &&
+            m->egress[i].kind == s->state.kind)
+            index = (uint16_t)i;
+    /* Streams of those who left serve again: their memory, not their SSRC. */
+    for (size_t i = 0; i < m->egress_count && index == MEMBER_NO_EGRESS; i++) {
+        struct egress *e = &m->egress[i];
+        if (e->source != EGRESS_NO_SOURCE || e->kind != s->state.kind)
+            continue;
+        egress_done(e);
+        int err = egress_init(e, s->state.kind, ssrc, s->state.rtx[0], conference_random(c));
+        if (err)
+            return err;
+        index = (uint16_t)i;
+    }
+    if (index == MEMBER_NO_EGRESS) {
+        int err = add_egress(c, m, s->state.kind, ssrc, s->state.rtx[0], &index);
+        if (err)
+            return err;
+    }
+    m->egress[index].rtx = s->state.rtx[0];
+    bind(c, m, index, s);
+    return 0;
+}
+
+/* The slot this source had before, else a new one, else the one free for longest, else (voices)
+ * the one silent for longest. */
+static uint16_t pick_slot(struct conference *c, struct member *m, const struct source *s)
+{
+    uint16_t oldest = MEMBER_NO_EGRESS;
+    uint16_t idle = MEMBER_NO_EGRESS;
+    size_t count = 0;
+    for (uint16_t i = 0; i < m->egress_count; i++) {
+        struct egress *e = &m->egress[i];
+        if (e->kind != s->state.kind)
+            continue;
+        count++;
+        if (e->source == EGRESS_NO_SOURCE && strcmp(e->source_name, s->state.name) == 0)
+            return i;
+        bool free_slot = e->source == EGRESS_NO_SOURCE;
+        uint16_t *best = free_slot ? &oldest : &idle;
+        if (*best == MEMBER_NO_EGRESS || e->last_used < m->egress[*best].last_used)
+            *best = i;
+    }
+    if (count < MEMBER_SLOTS) {
+        uint16_t index;
+        bool video = s->state.kind == CONFERENCE_VIDEO;
+        uint32_t ssrc = fresh_ssrc(c, m);
+        uint32_t rtx = video ? fresh_ssrc(c, m) : 0;
+        if (add_egress(c, m, s->state.kind, ssrc, rtx, &index) == 0)
+            return index;
+        c->counters.memory++;
+    }
+    if (oldest != MEMBER_NO_EGRESS)
+        return oldest;
+    if (idle == MEMBER_NO_EGRESS)
+        return MEMBER_NO_EGRESS;
+    const struct egress *e = &m->egress[idle];
+    bool over = e->kind == CONFERENCE_VIDEO ? e->target < 0 : c->now - e->last_used > SLOT_IDLE;
+    return over ? idle : MEMBER_NO_EGRESS;
+}
+
+static uint16_t slot_egress(struct conference *c, struct member *m, const struct source *s)
+{
+    uint16_t index = m->by_source[s->index];
+    if (index != MEMBER_NO_EGRESS)
+        return index;
+    index = pick_slot(c, m, s);
+    if (index == MEMBER_NO_EGRESS)
+        c->counters.slots_full++;
+    else
+        bind(c, m, index, s);
+    return index;
+}
+
+uint16_t receive_video_egress(struct conference *c, struct member *m, const struct source *s)
+{
+    return m->rewriting ? slot_egress(c, m, s) : m->by_source[s->index];
+}
+
+int receive_sources_changed(struct conference *c, struct member *m)
+{
+    for (uint32_t i = 0; i < c->source_end; i++) {
+        const struct source *s = c->sources[i];
+        if (!s || s->owner == m->seat || m->by_source[i] != MEMBER_NO_EGRESS)
+            continue;
+        int err = 0;
+        if (!m->rewriting)
+            err = classic_egress(c, m, s);
+        else if (s->state.kind == CONFERENCE_AUDIO)
+            (void)slot_egress(c, m, s); /* none left: it waits for one, counted */
+        if (err)
+            return err;
+    }
+    m->share_dirty = true;
+    return 0;
+}
+
+void receive_source_gone(struct member *m, const struct source *s)
+{
+    uint16_t index = m->by_source[s->index];
+    m->wish[s->index].granted = -1;
+    if (index == MEMBER_NO_EGRESS)
+        return;
+    egress_detach(&m->egress[index]);
+    m->by_source[s->index] = MEMBER_NO_EGRESS;
+    m->maps_dirty = m->share_dirty = true;
+    m->forwarded_dirty = true;
+}
+
+void receive_done(struct member *m)
+{
+    for (size_t i = 0; i < m->egress_count; i++)
+        egress_done(&m->egress[i]);
+    free(m->egress);
+}
+
+void receive_resend(struct conference *c, struct member *m, const struct member_resend *resend)
+{
+    if (m->resend_head - m->resend_tail == MEMBER_RESENDS) {
+        c->counters.resends_full++;
+        return;
+    }
+    m->resends[m->resend_head++ % MEMBER_RESENDS] = *resend;
+    c->work = true;
+}
+
+static size_t wire_size(const struct conference_packet *packet)
+{
+    return packet->header_len + packet->payload.len + CONFERENCE_OVERHEAD;
+}
+
+/* The transport sequence number is written before the size is known: it is counted once the packet
+ * stands, and the number is the next one. */
+static void sent_out(struct conference *c, struct member *m, usec_t now,
+                     struct conference_packet *packet)
+{
+    packet->user = m->user;
+    (void)estimate_send(&m->estimate, now, wire_size(packet)); /* the number was written already */
+    c->counters.rtp_out++;
+}
+
+static uint16_t next_transport(const struct member *m)
+{
+    return (uint16_t)m->estimate.next;
+}
+
+/* A late first packet of a key frame: what came after it follows now. */
+static void queue_after(struct conference *c, struct member *m, uint16_t egress,
+                        const struct source *s, const struct ring_packet *start, uint32_t until)
+{
+    for (uint32_t n = s->ring.tail; n != until; n++) {
+        const struct ring_packet *packet = ring_get(&s->ring, n);
+        if (packet && packet->layer == start->layer && packet->sequence > start->sequence)
+            receive_resend(c, m, &(struct member_resend){egress, false, 0, n});
+    }
+}
+
+static bool put_media(struct conference *c, struct member *m, usec_t now, uint16_t index,
+                      uint32_t number, struct conference_packet *out)
+{
+    struct egress *e = &m->egress[index];
+    struct source *s = conference_source_of(c, e);
+    const struct ring_packet *packet = s ? ring_get(&s->ring, number) : NULL;
+    if (!packet || !source_live(s))
+        return false;
+    struct rewritten rewritten;
+    bool late_start;
+    if (!egress_forward(e, now, s, packet, &rewritten, &late_start))
+        return false;
+    if (late_start)
+        queue_after(c, m, index, s, packet, number);
+    egress_write(e, now, s, number, &rewritten, next_transport(m), out);
+    if (out->audio)
+        meter_add(&m->audio_bytes, now, (uint32_t)wire_size(out));
+    sent_out(c, m, now, out);
+    return true;
+}
+
+static size_t poll_media(struct conference *c, struct member *m, usec_t now,
+                         struct conference_packet *out, size_t max)
+{
+    size_t count = 0;
+    while (c->round_at < c->round_end && count < max) {
+        const struct conference_pending *p = &c->pending[c->round_at++];
+        uint16_t index = m->by_source[p->source];
+        if (index != MEMBER_NO_EGRESS && put_media(c, m, now, index, p->number, &out[count]))
+            count++;
+    }
+    return count;
+}
+
+static bool put_rtx(struct conference *c, struct member *m, usec_t now,
+                    const struct member_resend *resend, struct conference_packet *out)
+{
+    struct egress *e = &m->egress[resend->egress];
+    struct source *s = conference_source_of(c, e);
+    uint64_t share = estimate_bps(&m->estimate) / 8 / RESEND_SHARE;
+    uint64_t most = share > RESEND_MIN_BYTES ? share : RESEND_MIN_BYTES;
+    usec_t rtt = m->rtt > 0 ? m->rtt : CONFERENCE_RTT_UNKNOWN;
+    struct egress_sent *sent =
+        s && source_live(s) ? egress_find_sent(e, now, s, resend->sequence, rtt) : NULL;
+    if (!sent || meter_rate(&m->resend_bytes, now) > most ||
+        !egress_write_rtx(e, now, s, sent, next_transport(m), out)) {
+        c->counters.nacks_refused++;
+        return false;
+    }
+    sent->tries++;
+    meter_add(&m->resend_bytes, now, (uint32_t)wire_size(out));
+    c->counters.nacks_served++;
+    sent_out(c, m, now, out);
+    return true;
+}
+
+static size_t poll_resends(struct conference *c, struct member *m, usec_t now,
+                           struct conference_packet *out, size_t max)
+{
+    size_t count = 0;
+    while (m->resend_tail != m->resend_head && count < max) {
+        const struct member_resend *resend = &m->resends[m->resend_tail++ % MEMBER_RESENDS];
+        if (resend->egress >= m->egress_count)
+            continue;
+        bool put = resend->rtx ? put_rtx(c, m, now, resend, &out[count])
+                               : put_media(c, m, now, resend->egress, resend->number, &out[count]);
+        if (put)
+            count++;
+    }
+    return count;
+}
+
+/* The stream that probes go out on: a video stream in use. */
+static struct egress *probe_egress(const struct conference *c, struct member *m, usec_t now)
+{
+    struct egress *best = NULL;
+    for (size_t i = 0; i < m->egress_count; i++) {
+        struct egress *e = &m->egress[i];
+        const struct source *s = conference_source_of(c, e);
+        if (e->kind != CONFERENCE_VIDEO || e->rtx == 0 || !s || !source_live(s) ||
+            now < e->usable_at)
+            continue;
+        if (!best || e->last_used > best->last_used)
+            best = e;
+    }
+    return best;
+}
+
+static size_t poll_probe(struct conference *c, struct member *m, usec_t now,
+                         struct conference_packet *out, size_t max)
+{
+    size_t count = 0;
+    struct egress *e = m->probe_budget > 0 ? probe_egress(c, m, now) : NULL;
+    if (!e)
+        m->probe_budget = 0;
+    uint16_t back = 0;
+    while (m->probe_budget > 0 && count < max) {
+        struct conference_packet *packet = &out[count];
+        /* What went out lately is sent twice: if the first was lost, it repairs. */
+        uint16_t sequence = (uint16_t)(e->last_sent - back++ % 16);
+        struct egress_sent *sent = &e->sent[sequence & (EGRESS_SENT - 1)];
+        const struct source *s = conference_source_of(c, e);
+        bool written = e->target >= 0 && sent->at != 0 && sent->sequence == sequence &&
+                       egress_write_rtx(e, now, s, sent, next_transport(m), packet);
+        if (!written)
+            egress_write_padding(e, next_transport(m), packet);
+        m->probe_budget -= (int64_t)wire_size(packet);
+        c->counters.probes++;
+        sent_out(c, m, now, packet);
+        count++;
+    }
+    return count;
+}
+
+static size_t poll_reports(struct conference *c, struct member *m, usec_t now,
+                           struct conference_packet *out, size_t max, bool *ret_done)
+{
+    size_t count = 0;
+    *ret_done = false;
+    while (reports_due(m, now)) {
+        if (count == max || CONFERENCE_SCRATCH - c->scratch_used < CONFERENCE_RTCP_MAX)
+            return count;
+        struct slice bytes;
+        if (!reports_build(c, m, now, &bytes))
+            break;
+        out[count++] = (struct conference_packet){.user = m->user, .rtcp = true, .payload = bytes};
+    }
+    *ret_done = true;
+    return count;
+}
+
+/* Stage after stage; what does not fit goes on in the next call. */
+size_t receive_poll(struct conference *c, struct member *m, usec_t now,
+                    struct conference_packet *out, size_t max, bool *ret_done)
+{
+    size_t count = 0;
+    *ret_done = false;
+    for (; c->round_stage < STAGE_REPORTS; c->round_stage++) {
+        bool more = false;
+        switch (c->round_stage) {
+        case STAGE_MEDIA:
+            count += poll_media(c, m, now, out + count, max - count);
+            more = c->round_at < c->round_end;
+            break;
+        case STAGE_RESENDS:
+            count += poll_resends(c, m, now, out + count, max - count);
+            more = m->resend_tail != m->resend_head;
+            break;
+        case STAGE_PROBE:
+            count += poll_probe(c, m, now, out + count, max - count);
+            more = m->probe_budget > 0;
+            break;
+        }
+        if (more)
+            return count;
+    }
+    /* Reports go last: they tell of what was just sent. */
+    return count + poll_reports(c, m, now, out + count, max - count, ret_done);
+}
+
+/* With more voices than slots, those heard lately get one. */
+static void give_voices_slots(struct conference *c, struct member *m, usec_t now)
+{
+    for (uint32_t i = 0; i < c->source_end; i++) {
+        const struct source *s = c->sources[i];
+        if (!s || s->owner == m->seat || s->state.kind != CONFERENCE_AUDIO ||
+            m->by_source[i] != MEMBER_NO_EGRESS || !source_live(s))
+            continue;
+        if (now - s->layers[0].last_packet < SLOT_IDLE && s->layers[0].started)
+            (void)slot_egress(c, m, s); /* none free: counted */
+    }
+}
+
+static void want_keys(struct conference *c, struct member *m, usec_t now)
+{
+    for (size_t i = 0; i < m->egress_count; i++) {
+        struct egress *e = &m->egress[i];
+        struct source *s = conference_source_of(c, e);
+        if (e->kind != CONFERENCE_VIDEO || !s || !source_live(s) || now < e->usable_at)
+            continue;
+        if (egress_waits(e)) {
+            source_want_key(s, now, (unsigned)e->target);
+            continue;
+        }
+        int layer = rewrite_layer(&e->rewrite);
+        if (e->key_wanted && layer >= 0 && e->target >= 0) {
+            if (egress_take_key(e, now)) {
+                e->key_wanted = false;
+                source_want_key(s, now, (unsigned)layer);
+            }
+        }
+    }
+}
+
+void receive_tick(struct conference *c, struct member *m, usec_t now)
+{
+    if (!m->connected)
+        return;
+    want_keys(c, m, now);
+    size_t audio = 0;
+    for (size_t i = 0; i < m->egress_count; i++)
+        audio += m->egress[i].kind == CONFERENCE_AUDIO;
+    if (m->rewriting && audio >= MEMBER_SLOTS)
+        give_voices_slots(c, m, now);
+    if (m->probe_until > now && m->probe_last > 0) {
+        m->probe_budget += (int64_t)(m->probe_bps / 8) * (now - m->probe_last) / USEC_PER_SEC;
+        m->probe_last = now;
+    } else if (m->probe_until > 0 && now >= m->probe_until) {
+        m->probe_until = 0;
+        m->probe_budget = 0;
+        estimate_probe_end(&m->estimate);
+    }
+}

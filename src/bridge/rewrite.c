@@ -1,0 +1,146 @@
+#include "bridge/rewrite.h"
+
+#include <assert.h>
+
+enum { NO_LAYER = -1 };
+
+/* How far the sender's clock may run ahead of ours over a switch before we trust ours. */
+#define AHEAD_MAX (3 * USEC_PER_SEC)
+
+static struct rewrite_range *newest(const struct rewrite *rw)
+{
+    assert(rw->range_count > rw->range_first);
+    return (struct rewrite_range *)&rw->ranges[(rw->range_count - 1) % REWRITE_RANGES];
+}
+
+static struct rewrite_range *add_range(struct rewrite *rw)
+{
+    struct rewrite_range *range = &rw->ranges[rw->range_count++ % REWRITE_RANGES];
+    if (rw->range_count - rw->range_first > REWRITE_RANGES)
+        rw->range_first = rw->range_count - REWRITE_RANGES;
+    return range;
+}
+
+void rewrite_init(struct rewrite *rw, unsigned clock, uint16_t sequence)
+{
+    *rw = (struct rewrite){.clock = clock, .sequence = 65536 + (int64_t)sequence - 1};
+}
+
+void rewrite_detach(struct rewrite *rw)
+{
+    rw->range_first = rw->range_count;
+}
+
+int rewrite_layer(const struct rewrite *rw)
+{
+    return rw->range_count == rw->range_first ? NO_LAYER : newest(rw)->layer;
+}
+
+uint32_t rewrite_timestamp_delta(const struct rewrite *rw)
+{
+    return rw->range_count == rw->range_first ? 0 : newest(rw)->timestamp_delta;
+}
+
+/* The timestamp of the first packet after a switch: later than the last one, and no further than
+ * time went on. */
+static uint32_t next_timestamp(const struct rewrite *rw, const struct ring_packet *packet,
+                               const uint32_t *aligned)
+{
+    usec_t elapsed = usec_max(packet->arrival - rw->arrival, 0);
+    int64_t ticks = elapsed * (int64_t)rw->clock / USEC_PER_SEC;
+    int64_t least = (int64_t)rw->clock / 1000; /* a millisecond: another frame, yet no stall */
+    int64_t most = ticks + AHEAD_MAX / USEC_PER_SEC * (int64_t)rw->clock;
+    int64_t step = ticks;
+    if (aligned) {
+        int64_t by_sender = (int32_t)(*aligned - rw->timestamp);
+        /* Long pauses overflow 32 bits of difference: our own clock it is, then. */
+        if (ticks < INT32_MAX / 2 && by_sender <= most)
+            step = by_sender;
+    }
+    if (step < least)
+        step = least;
+    return rw->timestamp + (uint32_t)step;
+}
+
+void rewrite_switch(struct rewrite *rw, const struct ring_packet *packet, const uint32_t *aligned)
+{
+    const struct vp8_descriptor *d = &packet->vp8;
+    struct rewrite_range range = {
+        .first = packet->sequence,
+        .end = INT64_MAX,
+        .sequence_delta = rw->sequence + 1 - packet->sequence,
+        .layer = (int8_t)packet->layer,
+    };
+    if (rw->started) {
+        range.timestamp_delta = next_timestamp(rw, packet, aligned) - packet->timestamp;
+        range.picture_delta = rw->picture + 1 - packet->picture;
+        range.tl0_delta = (uint8_t)(rw->tl0 + 1 - d->tl0);
+        range.keyidx_delta = (uint8_t)(rw->keyidx + 1 - d->keyidx);
+    }
+    if (rw->range_count > rw->range_first)
+        newest(rw)->end = rw->highest + 1;
+    *add_range(rw) = range;
+    rw->highest = packet->sequence - 1;
+    rw->skipped_picture = INT64_MIN;
+}
+
+static const struct rewrite_range *find_range(const struct rewrite *rw,
+                                              const struct ring_packet *packet)
+{
+    for (uint32_t n = rw->range_count; n != rw->range_first; n--) {
+        const struct rewrite_range *range = &rw->ranges[(n - 1) % REWRITE_RANGES];
+        if (range->layer == (int8_t)packet->layer && packet->sequence >= range->first)
+            return packet->sequence < range->end ? range : NULL;
+    }
+    return NULL;
+}
+
+bool rewrite_map(struct rewrite *rw, const struct ring_packet *packet, struct rewritten *ret_out)
+{
+    const struct rewrite_range *range = find_range(rw, packet);
+    if (!range)
+        return false;
+    int64_t sequence = packet->sequence + range->sequence_delta;
+    int64_t picture = packet->picture + range->picture_delta;
+    *ret_out = (struct rewritten){
+        .sequence = (uint16_t)sequence,
+        .timestamp = packet->timestamp + range->timestamp_delta,
+        .picture = (uint16_t)(picture & 0x7fff),
+        .tl0 = (uint8_t)(packet->vp8.tl0 + range->tl0_delta),
+        .keyidx = (uint8_t)((packet->vp8.keyidx + range->keyidx_delta) & 0x1f),
+    };
+    if (range == newest(rw) && packet->sequence > rw->highest)
+        rw->highest = packet->sequence;
+    if (!rw->started || sequence > rw->sequence) {
+        rw->started = true;
+        rw->sequence = sequence;
+        rw->timestamp = ret_out->timestamp;
+        rw->arrival = packet->arrival;
+        rw->picture = picture;
+        rw->tl0 = ret_out->tl0;
+        rw->keyidx = ret_out->keyidx;
+    }
+    return true;
+}
+
+void rewrite_skip(struct rewrite *rw, const struct ring_packet *packet)
+{
+    if (rw->range_count == rw->range_first || newest(rw)->layer != (int8_t)packet->layer ||
+        packet->sequence <= rw->highest)
+        return; /* its hole is already told: it stays one */
+    struct rewrite_range *range = newest(rw);
+    struct rewrite_range next = *range;
+    next.first = packet->sequence + 1;
+    next.sequence_delta--;
+    if (packet->picture != rw->skipped_picture)
+        next.picture_delta--;
+    rw->skipped_picture = packet->picture;
+    rw->highest = packet->sequence;
+    /* Nothing went out by the newest range yet: it moves instead of making another. */
+    if (range->first == packet->sequence) {
+        *range = next;
+    } else {
+        range->end = packet->sequence;
+        *add_range(rw) = next;
+    }
+}

@@ -1,0 +1,122 @@
+/* Ingress: one source of an endpoint with its simulcast layers. Takes packets in any order, puts
+ * each once into the ring, and knows what to ask the sender for: lost packets (RFC 4585 6.2.1), key
+ * frames (6.3.1), and what to report to it (RFC 3550 6.4). */
+#ifndef BRIDGE_SOURCE_H
+#define BRIDGE_SOURCE_H
+
+#include "bridge/conference.h"
+#include "bridge/meter.h"
+#include "bridge/ring.h"
+#include "proto/rtcp.h"
+#include "proto/rtp.h"
+
+#define SOURCE_MISSING_MAX 192 /* sequence numbers asked for at a time, by layer */
+#define SOURCE_WINDOW 1024     /* sequence numbers remembered as seen, by layer */
+#define SOURCE_TIDS 3          /* temporal layers told apart; higher ones count as the last */
+#define SOURCE_KEY_INTERVAL (200 * USEC_PER_MSEC) /* between two key-frame requests of a source */
+/* A layer that was silent for so long is switched off (screens may be still). */
+#define SOURCE_QUIET_CAMERA (1500 * USEC_PER_MSEC)
+#define SOURCE_QUIET_DESKTOP (4 * USEC_PER_SEC)
+
+struct source_missing {
+    int64_t sequence;
+    usec_t found;
+    usec_t asked; /* 0: not yet */
+    uint8_t tries;
+};
+
+/* Receiver report state of one SSRC (RFC 3550 A.3, A.8). */
+struct source_statistics {
+    int64_t base;
+    uint32_t received;
+    uint32_t expected_before;
+    uint32_t received_before;
+    uint32_t jitter; /* sixteenths of a tick */
+    uint32_t transit;
+};
+
+struct source_layer {
+    uint32_t ssrc;
+    uint32_t rtx;
+    bool started;
+    uint8_t strange; /* packets in a row that fit no window */
+    int64_t highest;
+    int64_t picture; /* newest, unwrapped */
+    uint64_t seen[SOURCE_WINDOW / 64];
+    struct source_missing missing[SOURCE_MISSING_MAX];
+    size_t missing_count;
+    struct source_statistics statistics;
+    uint64_t sr_ntp;
+    uint32_t sr_rtp;
+    usec_t sr_arrival; /* 0: none yet */
+    uint16_t height;   /* of the last key frame; 0: none yet */
+    usec_t last_packet;
+    usec_t key_wanted_until;
+    usec_t key_asked;
+    uint8_t key_tries;
+    struct meter bytes[SOURCE_TIDS];
+    struct meter frames[SOURCE_TIDS];
+};
+
+struct source {
+    struct conference_source state; /* as signalled */
+    uint32_t index;                 /* in the conference */
+    uint32_t owner;                 /* seat */
+    uint32_t feed_number;
+    struct ring ring;
+    struct source_layer layers[CONFERENCE_LAYERS_MAX];
+    usec_t key_asked; /* any layer */
+    unsigned clock;
+    uint64_t bps[CONFERENCE_LAYERS_MAX]; /* as of the last refresh; 0: the layer is off */
+    /* Recording: which layer is captured now (-1: none) and which is wanted. */
+    int recorded;
+    int record_target;
+    usec_t record_key_at;
+    bool record_top;   /* capture the top layer */
+    int wanted_height; /* max over receivers: -1 any, 0 none */
+    int told_height;   /* as last told to the sender; INT_MIN: not yet */
+    usec_t lower_at;   /* when a lower wish may be told */
+};
+
+/* NULL when memory is short. */
+struct source *source_new(const struct conference_source *state);
+void source_free(struct source **source);
+/* Whether the other state is the same stream: name, kind and SSRCs. */
+bool source_same(const struct source *source, const struct conference_source *state);
+
+/* A media packet of the layer, RTX already unwrapped (`repaired`). ERR_EXISTS: seen before, or too
+ * old to tell. ERR_FORMAT: no VP8 descriptor, or longer than a packet may be. */
+int source_input(struct source *source, usec_t now, unsigned layer, const struct rtp_packet *packet,
+                 bool repaired, uint32_t *ret_number) MUST_USE;
+void source_report_in(struct source *source, usec_t now, unsigned layer,
+                      const struct rtcp_sender_info *info);
+
+/* Sequence numbers to ask for now, ascending; their try is counted. */
+size_t source_nacks(struct source *source, usec_t now, unsigned layer, usec_t rtt, uint16_t *out,
+                    size_t max);
+/* Whether there are any. */
+bool source_nack_due(const struct source *source, usec_t now, usec_t rtt);
+/* Somebody waits for a key frame of the layer; to be repeated while that holds. */
+void source_want_key(struct source *source, usec_t now, unsigned layer);
+/* Whether to send a key-frame request for the layer now; counts it as sent. */
+bool source_key_due(struct source *source, usec_t now, unsigned layer, usec_t rtt);
+/* The report block for the layer; false before its first packet. */
+bool source_report_out(struct source *source, usec_t now, unsigned layer,
+                       struct rtcp_report *ret_report);
+
+/* Whether packets of that layer came lately. */
+bool source_layer_active(const struct source *source, usec_t now, unsigned layer);
+/* Height in pixels: decoded, else guessed from the other layers or the index. */
+int source_layer_height(const struct source *source, unsigned layer);
+/* Bits per second of temporal layers up to `tid`. */
+uint64_t source_layer_rate(struct source *source, usec_t now, unsigned layer, unsigned tid);
+/* The highest temporal layer whose frame rate stays within `max` (-1: any). */
+unsigned source_layer_tid(struct source *source, usec_t now, unsigned layer, int max_frame_rate);
+/* Measures the layers anew; true when one went on or off. */
+bool source_refresh(struct source *source, usec_t now);
+/* Whether it may be heard or seen by anybody. */
+bool source_live(const struct source *source);
+/* Housekeeping outside the packet path: grows the ring when it was too short. ERR_MEMORY. */
+int source_tick(struct source *source) MUST_USE;
+
+#endif

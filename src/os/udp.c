@@ -1,11 +1,15 @@
 #include "os/udp.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "base/units.h"
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -106,6 +110,24 @@ static void enlarge(int fd)
         (void)option(fd, SOL_SOCKET, SO_SNDBUF, (int)UDP_BUFFER);
 }
 
+/* What we send to an address of our own comes in over the loopback device, whichever address it is;
+ * so a filter on the device lets in just that. (Binding to the device would refuse the addresses of
+ * other interfaces.) */
+static bool only_this_machine(int fd)
+{
+    unsigned loopback = if_nametoindex("lo");
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_IFINDEX)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, loopback, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    const struct sock_fprog program = {ARRAY_LEN(code), code};
+    return loopback > 0 &&
+           setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0 &&
+           option(fd, SOL_SOCKET, SO_LOCK_FILTER, 1);
+}
+
 int udp_open(const struct address *local, unsigned flags, int *ret_fd)
 {
     bool v4 = address_is_v4(local);
@@ -118,7 +140,7 @@ int udp_open(const struct address *local, unsigned flags, int *ret_fd)
                        option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     ok = ok && (!(flags & UDP_SHARE) || option(fd, SOL_SOCKET, SO_REUSEPORT, 1));
     if (flags & UDP_THIS_MACHINE)
-        ok = ok && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", sizeof "lo") == 0;
+        ok = ok && only_this_machine(fd);
     (void)option(fd, IPPROTO_UDP, UDP_GRO, 1); /* older kernels just do not join */
     enlarge(fd);
     socklen_t len = to_name(local, v4, &name);

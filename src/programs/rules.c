@@ -28,7 +28,7 @@ struct row {
 static const struct row table[] = {
     {.program = "edge",
      .allow = SANDBOX_ACCEPT | SANDBOX_RECV_FD | SANDBOX_FILES,
-     .directories = {{"client", false}, {"jitsi", false}, {"recordings", false}},
+     .directories = {{"client", false}, {"jitsi", false}, {"recordings", false}, {"acme", false}},
      .memory_max = 4 * GIB,
      .files_max = 65536},
     {.program = "signal", .allow = SANDBOX_RECV_FD, .memory_max = 4 * GIB, .files_max = 256},

@@ -349,6 +349,13 @@ static int protect_rtcp(struct srtp_job *job)
     return 0;
 }
 
+size_t srtp_protected_len(const struct srtp_job *job)
+{
+    bool gcm = job->srtp->profile == SRTP_PROFILE_GCM;
+    return job->clear.len + job->head.len + job->body.len + (gcm ? GCM_TAG_SIZE : CM_TAG_SIZE) +
+           (job->rtcp ? SRTCP_INDEX_SIZE : 0);
+}
+
 void srtp_protect(struct srtp_job *jobs, size_t count)
 {
     for (size_t i = 0; i < count; i++)

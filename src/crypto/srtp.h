@@ -65,6 +65,8 @@ struct srtp_job {
                        old to know (protecting it again could reveal the key) */
 };
 
+/* The length that the job will have in `out`. */
+size_t srtp_protected_len(const struct srtp_job *job);
 /* Protects all jobs; gather as many as there are, the work is shared out over them. */
 void srtp_protect(struct srtp_job *jobs, size_t count);
 

@@ -223,6 +223,9 @@ int person_set_password(struct sql *sql, const char *id, const char *hash, const
     if (!err)
         err = end_sessions(sql, id, keep);
     if (!err)
+        err = sql_exec(sql, "UPDATE session SET entered_at=NULL WHERE person=?1",
+                       SQL_VALUES(sql_str(id)));
+    if (!err)
         err = sql_exec(sql, "DELETE FROM code WHERE person=?1", SQL_VALUES(sql_str(id)));
     return sql_finish(sql, err);
 }

@@ -1,0 +1,123 @@
+#include "api/join.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/live.h"
+#include "crypto/jwt.h"
+
+#define GRACE (15 * MSEC_PER_MINUTE)
+#define WITHOUT_END (12 * MSEC_PER_HOUR)
+/* Clocks of one house agree; a token must not be too young after a step back. */
+#define NOT_BEFORE_SLACK 60
+
+int64_t join_expiry(const struct class *class, msec_t now)
+{
+    msec_t until = now + WITHOUT_END;
+    if (class->ends_at) {
+        until = class->ends_at + GRACE;
+        if (until < now + GRACE)
+            until = now + GRACE;
+    }
+    return until / MSEC_PER_SEC;
+}
+
+void join_websocket(const char *base, char ret_url[CALL_URL_SIZE])
+{
+    (void)snprintf(ret_url, CALL_URL_SIZE, "ws%s/xmpp-websocket", base + strlen("http"));
+}
+
+/* Every feature a stock client knows, said explicitly: what is left out would get a default. */
+static json_t *features_json(const struct class *class, enum join_role role)
+{
+    static const char *const never[] = {
+        "livestreaming",
+        "transcription",
+        "outbound-call",
+        "inbound-call",
+        "sip-outbound-call",
+        "sip-inbound-call",
+        "flip",
+        "lobby",
+        "room",
+        "create-polls",
+        "file-upload",
+        "list-visitors",
+        "live-translation",
+        "live-translation-subscribe",
+        "branding",
+        "calendar",
+    };
+    bool staff = role == JOIN_TEACHER;
+    const struct {
+        const char *name;
+        bool allowed;
+    } some[] = {
+        {"recording", staff && (class->policy & POLICY_RECORD)},
+        {"moderation", staff},
+        {"screen-sharing", staff || (class->policy & POLICY_SCREEN)},
+        {"send-groupchat", staff || (class->policy & POLICY_CHAT)},
+        {"send-private-message", staff || (class->policy & POLICY_PRIVATE)},
+    };
+    json_t *features = json_object();
+    int failed = features == NULL;
+    for (size_t i = 0; i < ARRAY_LEN(never); i++)
+        failed |= json_object_set_new(features, never[i], json_string("false"));
+    for (size_t i = 0; i < ARRAY_LEN(some); i++)
+        failed |= json_object_set_new(features, some[i].name,
+                                      json_string(some[i].allowed ? "true" : "false"));
+    if (failed) {
+        json_decref(features);
+        return NULL;
+    }
+    return features;
+}
+
+static const char *role_text(enum join_role role)
+{
+    static const char *const names[] = {"teacher", "pupil", "guest"};
+    return names[role];
+}
+
+static int mint(struct call *call, const struct class *class, const struct join_person *person,
+                char **ret_token)
+{
+    json_int_t now = call->now.wall / MSEC_PER_SEC;
+    struct jwt_key key = {JWT_HS256, call->api->token_secret};
+    json_t *claims = json_pack(
+        "{s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:{s:{s:s,s:s,s:s,s:s},s:o}}", "iss", "darasa", "aud",
+        "darasa", "sub", "*", "room", class->room, "iat", now, "nbf",
+        (json_int_t)(now - NOT_BEFORE_SLACK), "exp", (json_int_t)join_expiry(class, call->now.wall),
+        "context", "user", "id", person->id, "name", person->name, "moderator",
+        person->role == JOIN_TEACHER ? "true" : "false", "role", role_text(person->role),
+        "features", features_json(class, person->role));
+    int err = claims ? jwt_sign(claims, &key, NULL, ret_token) : ERR_MEMORY;
+    json_decref(claims);
+    return err;
+}
+
+json_t *join_json(struct call *call, const struct class *class, const struct join_person *person)
+{
+    char websocket[CALL_URL_SIZE], muc[300], focus[300];
+    char *token = NULL;
+    if (mint(call, class, person, &token))
+        return NULL;
+    join_websocket(call->base, websocket);
+    (void)snprintf(muc, sizeof muc, "conference.%s", call->api->domain);
+    (void)snprintf(focus, sizeof focus, "focus.%s", call->api->domain);
+    json_t *join =
+        json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:s,s:s,s:b},s:o,s:s}", "room", class->room,
+                  "title", class->title, "domain", call->api->domain, "muc", muc, "focus", focus,
+                  "websocket", websocket, "token", token, "me", "name", person->name, "role",
+                  role_text(person->role), "moderator", person->role == JOIN_TEACHER, "policy",
+                  policy_json(class->policy), "class", class->id);
+    free(token);
+    return join;
+}
+
+int join_answer(struct call *call, const struct class *class, const struct join_person *person)
+{
+    if (class->state != CLASS_OPEN)
+        return call_fail(call, 409, "not-open", "This class is not open now.");
+    return call_json(call, 200, join_json(call, class, person));
+}

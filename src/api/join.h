@@ -1,0 +1,26 @@
+/* What a browser needs to enter a class: addresses and a token that carries the rights. */
+#ifndef API_JOIN_H
+#define API_JOIN_H
+
+#include "api/call.h"
+
+enum join_role { JOIN_TEACHER, JOIN_PUPIL, JOIN_GUEST };
+
+struct join_person {
+    const char *id;
+    const char *name;
+    enum join_role role;
+};
+
+/* The Join of docs/api.md as a new reference; NULL without memory. */
+json_t *join_json(struct call *call, const struct class *class, const struct join_person *person);
+/* The same answered: 409 when the class is not open. */
+int join_answer(struct call *call, const struct class *class,
+                const struct join_person *person) MUST_USE;
+/* Until when a token made now is good, in seconds since 1970: a quarter of an hour after the
+ * planned end (or after now, when a class runs over), twelve hours without one. */
+int64_t join_expiry(const struct class *class, msec_t now);
+/* "wss://host/xmpp-websocket" for a base of http(s). */
+void join_websocket(const char *base, char ret_url[CALL_URL_SIZE]);
+
+#endif

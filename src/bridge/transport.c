@@ -142,8 +142,8 @@ static int input_media(struct transport *t, usec_t now, const struct path *path,
         count_refusal(t, err);
         return err;
     }
-    /* From an address not seen before the peer's NAT changed its mind, and its media came before its
-     * next check: genuine, so listen, and ask there whether answers are welcome. */
+    /* From an address not seen before the peer's NAT changed its mind, and its media came before
+     * its next check: genuine, so listen, and ask there whether answers are welcome. */
     if (!ice_knows(t->ice, path) && ice_add_remote(t->ice, now, path))
         t->counters.limited++;
     ice_heard(t->ice, now, path);

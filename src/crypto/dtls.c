@@ -351,7 +351,7 @@ int dtls_set_fingerprint(struct dtls *dtls, struct slice hash, struct slice valu
 static void proceed(struct dtls *dtls)
 {
     ERR_clear_error();
-    int done;
+    int done = 1;
     if (!SSL_is_init_finished(dtls->ssl)) {
         done = SSL_do_handshake(dtls->ssl);
         if (done == 1)

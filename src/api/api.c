@@ -81,7 +81,7 @@ static int add_link(void *arg, const char *label, const char *path)
                : 0;
 }
 
-int api_start(struct api *api, struct api_now now)
+int api_start(struct api *api, const char *run, struct api_now now)
 {
     json_t *links = json_array();
     if (!links)
@@ -92,7 +92,7 @@ int api_start(struct api *api, struct api_now now)
     if (!err && api->demo)
         err = setup_demo(api->sql, now.wall, add_link, links);
     if (!err)
-        err = live_start(api);
+        err = live_start(api, run);
     json_t *message = json_pack("{s:s,s:O}", "type", "links", "links", links);
     if (!err && !message)
         err = ERR_MEMORY;
@@ -373,5 +373,5 @@ void api_gone_all(struct api *api)
 int api_tick(struct api *api, struct api_now now)
 {
     int err = sessions_purge(api->sql, now.wall);
-    return err ? err : live_jobs(api);
+    return err ? err : live_tick(api, now.wall);
 }

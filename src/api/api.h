@@ -50,8 +50,9 @@ struct api_output {
 int api_new(struct sql *sql, const struct api_settings *settings, const struct api_output *output,
             struct metrics *metrics, struct api **ret_api) MUST_USE;
 void api_free(struct api **api);
-/* First things of a run: organisation, first administrator, demo; links go to the supervisor. */
-int api_start(struct api *api, struct api_now now) MUST_USE;
+/* First things: organisation, first administrator, demo; links go to the supervisor. `run` names
+ * this start of the whole house, "" when nobody says. */
+int api_start(struct api *api, const char *run, struct api_now now) MUST_USE;
 /* The settings after a reload. */
 int api_configure(struct api *api, const struct api_settings *settings) MUST_USE;
 

@@ -510,11 +510,10 @@ static void keeps_attendance(void **state)
     const char *id = strrchr(path, '/') + 1;
     assert_int_equal(api_signal_up(b->api), 0);
     bench_clear(b);
-    char *join =
-        text("{\"event\":\"join\",\"boot\":\"b1\",\"class\":\"%s\",\"room\":\"r\",\"at_ms\":"
-             "1800000000000,\"user\":\"%s\",\"name\":\"=cmd()\",\"guest\":false,"
-             "\"session\":\"s1\"}",
-             id, s->pupil_id);
+    char *join = text("{\"event\":\"join\",\"class\":\"%s\",\"room\":\"r\",\"at_ms\":"
+                      "1800000000000,\"user\":\"%s\",\"name\":\"=cmd()\",\"guest\":false,"
+                      "\"session\":\"s1\"}",
+                      id, s->pupil_id);
     event(b, 1, join);
     assert_int_equal(api_flush(b->api, b->now), 0);
     assert_int_equal(json_integer_value(bench_at(frame(b, 0), "type")), API_ACK);
@@ -529,10 +528,9 @@ static void keeps_attendance(void **state)
     assert_int_equal(json_integer_value(bench_at(b->json, "intervals.0.seconds")), 90);
     assert_true(json_is_null(bench_at(b->json, "intervals.0.to")));
     /* The wall clock jumps an hour; the stay was two minutes. */
-    event(b, 2,
-          "{\"event\":\"leave\",\"boot\":\"b1\",\"room\":\"r\",\"class\":\"none\",\"at_ms\":1}");
+    event(b, 2, "{\"event\":\"leave\",\"room\":\"r\",\"class\":\"none\",\"at_ms\":1}");
     event(b, 3,
-          text("{\"event\":\"leave\",\"boot\":\"b1\",\"class\":\"%s\",\"at_ms\":1800003720000,"
+          text("{\"event\":\"leave\",\"class\":\"%s\",\"at_ms\":1800003720000,"
                "\"session\":\"s1\",\"user\":\"%s\",\"present_ms\":120000}",
                id, s->pupil_id));
     assert_int_equal(api_flush(b->api, b->now), 0);
@@ -545,6 +543,37 @@ static void keeps_attendance(void **state)
                                  "\"'=cmd()\",pupil,2027-01-15T08:00:00Z,2027-01-15T08:02:00Z,"
                                  "120\r\n");
     assert_int_equal(api_event(b->api, 4, SLICE("no json")), ERR_FORMAT);
+}
+
+static void power_cuts_end_stays(void **state)
+{
+    struct school *s = *state;
+    struct bench *b = &s->bench;
+    const char *path = text("%s", make_class(s));
+    event(b, 1,
+          text("{\"event\":\"join\",\"class\":\"%s\",\"at_ms\":%lld,\"user\":\"u\",\"name\":"
+               "\"n\",\"session\":\"s1\"}",
+               strrchr(path, '/') + 1, (long long)b->now.wall));
+    assert_int_equal(api_flush(b->api, b->now), 0);
+    b->now.wall += 10 * MSEC_PER_MINUTE;
+    assert_int_equal(api_tick(b->api, b->now), 0);
+    /* Web alone began anew: they are still there. */
+    assert_int_equal(api_start(b->api, "run 1", b->now), 0);
+    b->now.wall += MSEC_PER_MINUTE;
+    assert_int_equal(ask(&s->teacher, "GET", path, NULL), 200);
+    assert_int_equal(json_integer_value(bench_at(b->json, "present")), 1);
+    /* The whole house did, a day later, and signal counts from one again. */
+    b->now.wall += MSEC_PER_DAY;
+    assert_int_equal(api_start(b->api, "run 2", b->now), 0);
+    event(b, 1,
+          text("{\"event\":\"join\",\"class\":\"%s\",\"at_ms\":%lld,\"user\":\"u\",\"name\":"
+               "\"n\",\"session\":\"s2\"}",
+               strrchr(path, '/') + 1, (long long)b->now.wall));
+    assert_int_equal(api_flush(b->api, b->now), 0);
+    assert_int_equal(ask(&s->teacher, "GET", text("%s/attendance", path), NULL), 200);
+    assert_int_equal(json_array_size(bench_at(b->json, "intervals")), 2);
+    assert_int_equal(json_integer_value(bench_at(b->json, "intervals.0.seconds")), 600);
+    assert_true(json_is_null(bench_at(b->json, "intervals.1.to")));
 }
 
 static void full_disk_loses_nothing(void **state)
@@ -812,7 +841,7 @@ static void demo_is_ready_and_stays(void **state)
     assert_false(json_is_true(bench_at(b.json, "user.mustChangePassword")));
     assert_int_equal(ask(&pupil, "POST", text("/api/classes/%s/join", next + 7), NULL), 200);
     /* A second start: the same people and class, new links, and the old ones still work. */
-    assert_int_equal(api_start(b.api, b.now), 0);
+    assert_int_equal(api_start(b.api, "run 1", b.now), 0);
     assert_int_equal(json_array_size(bench_at(b.controls, "1.links")), 7);
     int64_t people = 0, classes = 0;
     assert_int_equal(sql_one_num(b.sql, "SELECT COUNT(*) FROM person", SQL_NONE, &people), 0);
@@ -867,6 +896,7 @@ int main(void)
         T(tokens_end_with_the_class),
         T(guests_come_only_where_allowed),
         T(keeps_attendance),
+        T(power_cuts_end_stays),
         T(full_disk_loses_nothing),
         T(recordings_become_ready),
         T(files_go_to_members_only),

@@ -15,6 +15,7 @@
 struct waiting_event {
     uint64_t number;
     json_t *json;
+    char *text; /* as it came */
 };
 
 static int send_frame(struct api *api, enum api_frame type, uint64_t id, json_t *payload)
@@ -121,8 +122,8 @@ static void read_event(const struct waiting_event *waiting, struct event *ret_ev
 {
     json_t *json = waiting->json;
     *ret_event = (struct event){
-        .boot = text_of(json, "boot"),
         .number = waiting->number,
+        .payload = slice_str(waiting->text),
         .type = text_of(json, "event"),
         .room = text_of(json, "room"),
         .class = text_of(json, "class"),
@@ -156,14 +157,25 @@ int api_event(struct api *api, uint64_t number, struct slice payload)
         ++*api->metrics.bad_input;
         return ERR_FORMAT;
     }
-    api->events[api->event_count++] = (struct waiting_event){number, json};
+    char *text = strndup((const char *)payload.data, payload.len);
+    if (!text) {
+        json_decref(json);
+        return ERR_MEMORY;
+    }
+    api->events[api->event_count++] = (struct waiting_event){number, json, text};
     return 0;
+}
+
+static void free_event(struct waiting_event *event)
+{
+    json_decref(event->json);
+    free(event->text);
 }
 
 void live_free_events(struct api *api)
 {
     for (size_t i = 0; i < api->event_count; i++)
-        json_decref(api->events[i].json);
+        free_event(&api->events[i]);
     free(api->events);
     json_decref(api->controls);
     api->controls = NULL;
@@ -171,14 +183,14 @@ void live_free_events(struct api *api)
     api->event_count = 0;
 }
 
-static int store_events(struct api *api)
+static int store_events(struct api *api, msec_t now)
 {
     int err = 0;
     for (size_t i = 0; i < api->event_count && !err; i++) {
         struct event event;
         bool known = true;
         read_event(&api->events[i], &event);
-        err = event_apply(api->sql, &event, &known);
+        err = event_apply(api->sql, &event, now, &known);
         ++*api->metrics.events;
         *api->metrics.events_unknown += !known;
     }
@@ -191,7 +203,7 @@ static int acknowledge(struct api *api)
     for (size_t i = 0; i < api->event_count; i++) {
         if (api->events[i].number > highest)
             highest = api->events[i].number;
-        json_decref(api->events[i].json);
+        free_event(&api->events[i]);
     }
     api->event_count = 0;
     return api->signal_up ? send_frame(api, API_ACK, highest, json_object()) : 0;
@@ -199,9 +211,18 @@ static int acknowledge(struct api *api)
 
 /* Recordings */
 
-int live_start(struct api *api)
+int live_start(struct api *api, const char *run)
 {
-    return recording_jobs_restart(api->sql);
+    int err = events_start(api->sql, run);
+    return err ? err : recording_jobs_restart(api->sql);
+}
+
+int live_tick(struct api *api, msec_t now)
+{
+    int err = events_alive(api->sql, now);
+    if (!err)
+        err = events_purge(api->sql, now);
+    return err ? err : live_jobs(api);
 }
 
 static int ask_job(void *arg, const char *recording, enum recording_job job)
@@ -297,7 +318,7 @@ static int store(struct api *api, struct api_now now)
     int err = sql_begin(api->sql);
     if (err)
         return err;
-    err = store_events(api);
+    err = store_events(api, now.wall);
     if (!err)
         err = store_controls(api, now);
     return sql_finish(api->sql, err);

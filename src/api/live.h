@@ -5,8 +5,10 @@
 
 #include "api/call.h"
 
-/* At the start: jobs asked for by a process before this one are asked again when due. */
-int live_start(struct api *api) MUST_USE;
+/* At the start: jobs asked for by a process before this one are asked again when due; after a
+ * restart of the whole house nobody is in class. */
+int live_start(struct api *api, const char *run) MUST_USE;
+int live_tick(struct api *api, msec_t now) MUST_USE;
 /* Tells signal how a class is: ROOM when it is open, ROOM_GONE when not. */
 int live_class(struct api *api, const struct class *class) MUST_USE;
 /* Sends a person out of a class. */

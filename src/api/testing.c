@@ -58,7 +58,7 @@ void bench_init(struct bench *bench, const struct api_settings *settings)
     assert(!err);
     err = api_new(bench->sql, settings, &output, NULL, &bench->api);
     assert(!err);
-    err = api_start(bench->api, bench->now);
+    err = api_start(bench->api, "run 1", bench->now);
     assert(!err);
 }
 

@@ -304,7 +304,7 @@ static void start(struct web *web)
     err = loop_watch(web->loop, &web->hash_io, LOOP_READ);
     if (err)
         die("loop", err);
-    err = api_start(web->api, now_of(web));
+    err = api_start(web->api, setting(web, "run"), now_of(web));
     if (err)
         die("the school cannot be read", err);
     loop_before_sleep(web->loop, flush, web);

@@ -29,10 +29,11 @@ int attendance_leave(struct sql *sql, const char *session, msec_t at, msec_t pre
 
 int attendance_close(struct sql *sql, const char *class, msec_t at)
 {
-    return sql_exec(sql,
-                    "UPDATE attendance SET left_at=?2, present_ms=MAX(0, ?2 - joined_at)"
-                    " WHERE left_at IS NULL AND (?1 IS NULL OR class=?1)",
-                    SQL_VALUES(sql_str(class), sql_num(at)));
+    return sql_exec(
+        sql,
+        "UPDATE attendance SET left_at=MAX(?2, joined_at),"
+        " present_ms=MAX(0, ?2 - joined_at) WHERE left_at IS NULL AND (?1 IS NULL OR class=?1)",
+        SQL_VALUES(sql_str(class), sql_num(at)));
 }
 
 int attendance_present(struct sql *sql, const char *class, int64_t *ret_count)

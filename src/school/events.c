@@ -8,6 +8,9 @@
 #include "school/recordings.h"
 
 #define DETAIL_SIZE 160
+#define STATE_SIZE 128
+/* Signal keeps events in memory until they are acknowledged: weeks at the very most. */
+#define SEEN_FOR (30 * MSEC_PER_DAY)
 
 struct kind {
     const char *type;
@@ -87,25 +90,12 @@ static int find_class(struct sql *sql, const struct event *event, char ret_class
     return err;
 }
 
-/* The cursor of that boot moves to the event's number; ERR_EXISTS: it was there already. */
-static int advance(struct sql *sql, const struct event *event)
+static void event_hash(const struct event *event, char ret_hash[SECRET_HASH_TEXT])
 {
-    int64_t number = (int64_t)(event->number & INT64_MAX);
-    int err = sql_exec(sql,
-                       "INSERT INTO event_cursor(boot, number, seen_at) VALUES(?1, ?2, ?3)"
-                       " ON CONFLICT(boot) DO UPDATE SET number=?2, seen_at=?3"
-                       " WHERE event_cursor.number<?2",
-                       SQL_VALUES(sql_str(event->boot), sql_num(number), sql_num(event->at)));
-    return !err && sql_changes(sql) == 0 ? ERR_EXISTS : err;
-}
-
-/* Signal that starts from nothing has nobody in any class: what it did not hear end is over. */
-static int close_other_boots(struct sql *sql, const struct event *event)
-{
-    int64_t known = 0;
-    int err = sql_one_num(sql, "SELECT COUNT(*) FROM event_cursor WHERE boot=?1",
-                          SQL_VALUES(sql_str(event->boot)), &known);
-    return err || known > 0 ? err : attendance_close(sql, NULL, event->at);
+    char payload[SECRET_HASH_TEXT], text[SECRET_HASH_TEXT + 24];
+    secret_hash_text(event->payload, payload);
+    (void)snprintf(text, sizeof text, "%llu %s", (unsigned long long)event->number, payload);
+    secret_hash_text(slice_str(text), ret_hash);
 }
 
 static int apply(struct sql *sql, const struct event *event, bool *ret_known)
@@ -126,18 +116,86 @@ static int apply(struct sql *sql, const struct event *event, bool *ret_known)
     return !err && kind->action ? note(sql, event, kind->action, class) : err;
 }
 
-int event_apply(struct sql *sql, const struct event *event, bool *ret_known)
+int event_apply(struct sql *sql, const struct event *event, msec_t now, bool *ret_known)
 {
+    int64_t seen = 0;
+    char hash[SECRET_HASH_TEXT];
     int err = sql_begin(sql);
     if (err)
         return err;
     *ret_known = true;
-    err = close_other_boots(sql, event);
-    if (!err)
-        err = advance(sql, event);
-    if (err == ERR_EXISTS)
-        return sql_finish(sql, 0);
+    event_hash(event, hash);
+    err = sql_one_num(sql, "SELECT COUNT(*) FROM event_seen WHERE hash=?1",
+                      SQL_VALUES(sql_str(hash)), &seen);
+    if (err || seen > 0)
+        return sql_finish(sql, err);
+    err = sql_exec(sql, "INSERT INTO event_seen(hash, seen_at) VALUES(?1, ?2)",
+                   SQL_VALUES(sql_str(hash), sql_num(now)));
     if (!err)
         err = apply(sql, event, ret_known);
+    if (!err)
+        err = events_alive(sql, now);
     return sql_finish(sql, err);
+}
+
+static int set_state(struct sql *sql, const char *key, const char *value)
+{
+    return sql_exec(sql,
+                    "INSERT INTO state(key, value) VALUES(?1, ?2)"
+                    " ON CONFLICT(key) DO UPDATE SET value=?2",
+                    SQL_VALUES(sql_str(key), sql_str(value)));
+}
+
+/* "" when it was never set. */
+static int get_state(struct sql *sql, const char *key, char *value, size_t size)
+{
+    struct sql_rows *rows = NULL;
+    int err =
+        sql_query(sql, "SELECT value FROM state WHERE key=?1", SQL_VALUES(sql_str(key)), &rows);
+    value[0] = '\0';
+    if (!err)
+        err = sql_next(rows);
+    if (err == 1)
+        sql_get_str(rows, 0, value, size);
+    sql_end(&rows);
+    return err < 0 ? err : 0;
+}
+
+int events_start(struct sql *sql, const char *run)
+{
+    char before[STATE_SIZE], alive[STATE_SIZE];
+    uint64_t at = 0;
+    int err = get_state(sql, "run", before, sizeof before);
+    if (err || !run[0] || strcmp(run, before) == 0)
+        return err;
+    err = get_state(sql, "alive", alive, sizeof alive);
+    if (err)
+        return err;
+    if (slice_to_u64(slice_str(alive), INT64_MAX, &at))
+        at = 0; /* never alive with anybody in class */
+    err = sql_begin(sql);
+    if (err)
+        return err;
+    err = attendance_close(sql, NULL, (msec_t)at);
+    if (!err)
+        err = set_state(sql, "run", run);
+    return sql_finish(sql, err);
+}
+
+int events_alive(struct sql *sql, msec_t now)
+{
+    char text[STATE_SIZE];
+    int64_t open = 0;
+    int err =
+        sql_one_num(sql, "SELECT COUNT(*) FROM attendance WHERE left_at IS NULL", SQL_NONE, &open);
+    if (err || open == 0)
+        return err;
+    (void)snprintf(text, sizeof text, "%lld", (long long)now);
+    return set_state(sql, "alive", text);
+}
+
+int events_purge(struct sql *sql, msec_t now)
+{
+    return sql_exec(sql, "DELETE FROM event_seen WHERE seen_at<?1",
+                    SQL_VALUES(sql_num(now - SEEN_FOR)));
 }

@@ -69,6 +69,13 @@ static const char *const steps[] = {
     " BEGIN SELECT RAISE(ABORT, 'append only'); END;"
     "CREATE TRIGGER audit_stay BEFORE DELETE ON audit"
     " BEGIN SELECT RAISE(ABORT, 'append only'); END;",
+
+    /* 2: events are known by their content, as signal may count anew; what must survive a restart
+     * of the house */
+    "DROP TABLE event_cursor;"
+    "CREATE TABLE event_seen(hash TEXT PRIMARY KEY, seen_at BIGINT NOT NULL);"
+    "CREATE INDEX event_seen_at ON event_seen(seen_at);"
+    "CREATE TABLE state(key TEXT PRIMARY KEY, value TEXT NOT NULL);",
 };
 
 int64_t schema_version_known(void)

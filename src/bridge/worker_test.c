@@ -1,0 +1,387 @@
+/* Workers with real sockets on loopback; the clients are transports in the client's role. */
+#include "bridge/worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "bridge/feed.h"
+#include "os/udp.h"
+
+#define CLIENTS 8
+static const char CLIENT_PWD[] = "client-password-of-24-ch";
+
+struct client {
+    char name[16];
+    char ufrag[16];
+    char server_ufrag[16];
+    uint32_t ssrc;
+    struct udp *udp;
+    struct dtls_context *dtls;
+    struct transport *transport;
+    usec_t wake;
+    uint16_t seq;
+    unsigned heard[CLIENTS]; /* RTP per sender, by SSRC - 1000 */
+};
+
+struct bench {
+    struct loop *loop;
+    struct srtp_engine *srtp;
+    struct worker *workers[2];
+    struct metrics *metrics[2];
+    struct address address;
+    struct client clients[CLIENTS];
+    struct arena *arena;
+    unsigned connected; /* notices */
+    unsigned quiet;
+    unsigned forwarded;
+    bool feed_attached;
+};
+
+static void on_state(void *arg, const char *conference, const char *endpoint,
+                     enum transport_state state, usec_t rtt)
+{
+    struct bench *b = arg;
+    b->connected += state == TRANSPORT_CONNECTED;
+    b->quiet += state == TRANSPORT_QUIET;
+}
+
+static void on_notice(void *arg, const char *conference, const struct conference_notice *notice)
+{
+    struct bench *b = arg;
+    b->forwarded += notice->type == CONFERENCE_FORWARDED;
+}
+
+static void on_feed(void *arg, const char *conference, const char *recording, bool attached)
+{
+    struct bench *b = arg;
+    assert_string_equal(recording, "rec-1");
+    b->feed_attached = attached;
+}
+
+static void on_peer_lost(void *arg, unsigned peer, int err)
+{
+    fail_msg("worker %u lost: %s", peer, err_name(err));
+}
+
+static struct bench *bench_new(void)
+{
+    static struct bench bench;
+    struct bench *b = &bench;
+    *b = (struct bench){.loop = loop_new(), .arena = arena_new(CONTROL_ARENA_MAX)};
+    assert_int_equal(srtp_engine_new(SRTP_BEST, &b->srtp), 0);
+    b->address = address_v4(127, 0, 0, 1, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        int page, fd;
+        assert_int_equal(metrics_create("bridge", i, &page), 0);
+        assert_int_equal(metrics_map(page, true, &b->metrics[i]), 0);
+        close(page);
+        const struct worker_config config = {
+            .loop = b->loop,
+            .metrics = b->metrics[i],
+            .number = i,
+            .handler = {on_state, on_notice, on_feed, on_peer_lost, b},
+        };
+        assert_int_equal(worker_new(&config, &b->workers[i]), 0);
+        assert_int_equal(udp_open(&b->address, UDP_SHARE, &fd), 0);
+        struct udp *probe;
+        assert_int_equal(udp_new(dup(fd), &probe), 0);
+        b->address = *udp_local(probe);
+        udp_free(&probe);
+        assert_int_equal(worker_add_socket(b->workers[i], fd), 0);
+    }
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    worker_link(b->workers[0], 1, pair[0]);
+    worker_link(b->workers[1], 0, pair[1]);
+    return b;
+}
+
+static void bench_free(struct bench *b)
+{
+    for (size_t i = 0; i < CLIENTS; i++) {
+        transport_free(&b->clients[i].transport);
+        dtls_context_free(&b->clients[i].dtls);
+        udp_free(&b->clients[i].udp);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        worker_free(&b->workers[i]);
+        metrics_unmap(&b->metrics[i]);
+    }
+    srtp_engine_free(&b->srtp);
+    arena_free(&b->arena);
+    loop_free(&b->loop);
+}
+
+static int apply(struct bench *b, size_t worker, uint16_t type, const char *json)
+{
+    struct control_message message;
+    arena_reset(b->arena);
+    int err = control_parse(type, slice_str(json), b->arena, &message);
+    return err ? err : worker_apply(b->workers[worker], &message);
+}
+
+static void announce(struct bench *b, size_t worker, const struct client *c)
+{
+    char json[1024];
+    (void)snprintf(json, sizeof json,
+                   "{\"conference\":\"c%zu\",\"endpoint\":\"%s\",\"ice\":{\"ufrag\":\"%s\","
+                   "\"pwd\":\"server-password-of-24-ch\",\"remote_ufrag\":\"%s\",\"remote_pwd\":"
+                   "\"%s\"},\"fingerprint\":{\"hash\":\"sha-256\",\"value\":\"%s\"},\"sources\":"
+                   "[{\"name\":\"%s-a0\",\"kind\":\"audio\",\"ssrcs\":[%u]}]}",
+                   worker, c->name, c->server_ufrag, c->ufrag, CLIENT_PWD,
+                   dtls_context_fingerprint(c->dtls), c->name, (unsigned)c->ssrc);
+    assert_int_equal(apply(b, worker, CONTROL_ENDPOINT, json), 0);
+}
+
+static void client_open(struct bench *b, struct client *c)
+{
+    struct address any = address_v4(127, 0, 0, 1, 0);
+    int fd;
+    udp_free(&c->udp);
+    assert_int_equal(udp_open(&any, 0, &fd), 0);
+    assert_int_equal(udp_new(fd, &c->udp), 0);
+}
+
+static void client_join(struct bench *b, size_t worker, unsigned number)
+{
+    struct client *c = &b->clients[number];
+    (void)snprintf(c->name, sizeof c->name, "%08x", number + 1);
+    (void)snprintf(c->ufrag, sizeof c->ufrag, "clnt%u", number);
+    (void)snprintf(c->server_ufrag, sizeof c->server_ufrag, "%zusrv%u", worker, number);
+    c->ssrc = 1000 + number;
+    client_open(b, c);
+    assert_int_equal(dtls_context_new(&c->dtls), 0);
+    const struct transport_config config = {
+        .dtls = c->dtls,
+        .srtp = b->srtp,
+        .ufrag = slice_str(c->ufrag),
+        .pwd = slice_str(CLIENT_PWD),
+        .client = true,
+        .tie_breaker = number,
+        .seed = number,
+    };
+    assert_int_equal(transport_new(&config, &c->transport), 0);
+    const char *fingerprint = worker_fingerprint(b->workers[worker]);
+    assert_int_equal(
+        transport_set_fingerprint(c->transport, SLICE("sha-256"), slice_str(fingerprint)), 0);
+    announce(b, worker, c);
+    usec_t now = clock_monotonic();
+    assert_int_equal(transport_set_remote(c->transport, now, slice_str(c->server_ufrag),
+                                          SLICE("server-password-of-24-ch")),
+                     0);
+    const struct path path = {*udp_local(c->udp), b->address};
+    assert_int_equal(transport_add_remote(c->transport, now, &path), 0);
+}
+
+static void client_send(struct client *c, const struct path *path, struct slice bytes)
+{
+    const struct udp_datagram out = {.path = *path, .data = bytes};
+    assert_int_equal(udp_send(c->udp, &out, 1), 1);
+}
+
+static void client_pump(struct client *c)
+{
+    if (!c->transport)
+        return;
+    usec_t now = clock_monotonic();
+    const struct udp_datagram *in;
+    size_t count;
+    while (udp_receive(c->udp, &in, &count) == 0)
+        for (size_t i = 0; i < count; i++) {
+            struct transport_media media;
+            uint8_t *data = (uint8_t *)(uintptr_t)in[i].data.data;
+            int err = transport_input(c->transport, now, &in[i].path, data, in[i].data.len, &media);
+            if (err == 0 && media.kind == TRANSPORT_RTP)
+                c->heard[load_u32(media.packet.data + 8) - 1000]++;
+        }
+    (void)transport_tick(c->transport, now); /* the loop below never sleeps long */
+    struct path path;
+    struct slice bytes;
+    while (transport_poll(c->transport, &path, &bytes))
+        client_send(c, &path, bytes);
+}
+
+static void run(struct bench *b, usec_t time)
+{
+    usec_t end = clock_monotonic() + time;
+    while (clock_monotonic() < end) {
+        for (size_t i = 0; i < CLIENTS; i++)
+            client_pump(&b->clients[i]);
+        assert_int_equal(loop_turn(b->loop, 5 * USEC_PER_MSEC), 0);
+    }
+}
+
+static void client_talk(struct client *c)
+{
+    struct path path;
+    struct srtp *srtp;
+    assert_true(transport_ready(c->transport, &path, &srtp));
+    uint8_t packet[20 + 60] = {0x90, 111}, out[128];
+    memcpy(packet + 12, "\xbe\xde\0\1\x10\x90\0\0", 8); /* audio level: loud */
+    store_u16(packet + 2, c->seq);
+    store_u32(packet + 4, (uint32_t)c->seq++ * 960);
+    store_u32(packet + 8, c->ssrc);
+    struct srtp_job job = {.srtp = srtp, .out = out, .out_size = sizeof out};
+    job.clear = slice_of(packet, 20);
+    job.body = slice_of(packet + 20, 60);
+    srtp_protect(&job, 1);
+    assert_int_equal(job.err, 0);
+    client_send(c, &path, slice_of(out, job.out_len));
+}
+
+static void wait_connected(struct bench *b, unsigned want)
+{
+    for (int i = 0; i < 100 && b->connected < want; i++)
+        run(b, 50 * USEC_PER_MSEC);
+    assert_int_equal(b->connected, want);
+}
+
+static uint64_t counter(struct bench *b, size_t worker, const char *name)
+{
+    return *metrics_counter(b->metrics[worker], name);
+}
+
+/* Eight clients of worker 0: the kernel gives about half of them to worker 1's socket. */
+static void datagrams_find_their_worker_and_sound_everybody(void **state)
+{
+    struct bench *b = bench_new();
+    assert_int_equal(apply(b, 0, CONTROL_CONFERENCE, "{\"conference\":\"c0\",\"record\":null}"), 0);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        client_join(b, 0, i);
+    wait_connected(b, CLIENTS);
+    for (int i = 0; i < 20; i++) {
+        client_talk(&b->clients[0]);
+        client_talk(&b->clients[1]);
+        run(b, 20 * USEC_PER_MSEC);
+    }
+    run(b, 200 * USEC_PER_MSEC);
+    assert_int_equal(b->clients[0].heard[0], 0); /* nobody hears himself */
+    assert_in_range(b->clients[0].heard[1], 19, 20);
+    for (unsigned i = 1; i < CLIENTS; i++)
+        assert_in_range(b->clients[i].heard[0], 19, 20);
+    uint64_t passed = counter(b, 1, "darasa_bridge_passed_to_workers_total");
+    uint64_t taken = counter(b, 0, "darasa_bridge_taken_from_workers_total");
+    assert_int_equal(passed, taken);
+    assert_true(passed > 0); /* but for one run in 2^8 */
+    assert_true(counter(b, 0, "darasa_bridge_datagrams_sent_total") > 140);
+    bench_free(b);
+}
+
+static void a_client_moves_and_is_heard_on(void **state)
+{
+    struct bench *b = bench_new();
+    client_join(b, 0, 0);
+    client_join(b, 0, 1);
+    wait_connected(b, 2);
+    for (int i = 0; i < 5; i++) {
+        client_talk(&b->clients[0]);
+        run(b, 20 * USEC_PER_MSEC);
+    }
+    client_open(b, &b->clients[0]); /* another port: its NAT forgot it */
+    unsigned before = b->clients[1].heard[0], back = b->clients[0].heard[1];
+    for (int i = 0; i < 200 && b->clients[0].heard[1] < back + 10; i++) {
+        client_talk(&b->clients[0]);
+        client_talk(&b->clients[1]);
+        run(b, 20 * USEC_PER_MSEC);
+    }
+    assert_true(b->clients[1].heard[0] >= before + 10);
+    assert_true(b->clients[0].heard[1] >= back + 10);
+    bench_free(b);
+}
+
+static void what_signal_no_longer_mentions_goes(void **state)
+{
+    struct bench *b = bench_new();
+    client_join(b, 0, 0);
+    client_join(b, 0, 1);
+    wait_connected(b, 2);
+    worker_sync(b->workers[0]);
+    announce(b, 0, &b->clients[1]);
+    assert_int_equal(apply(b, 0, CONTROL_SYNC_DONE, "{}"), 0);
+    run(b, 200 * USEC_PER_MSEC);
+    assert_true(transport_over(b->clients[0].transport)); /* it was told */
+    assert_false(transport_over(b->clients[1].transport));
+    assert_int_equal(
+        apply(b, 0, CONTROL_ENDPOINT_GONE, "{\"conference\":\"c0\",\"endpoint\":\"00000001\"}"),
+        ERR_NOT_FOUND);
+    unsigned connected = b->connected;
+    worker_renotify(b->workers[0]);
+    assert_int_equal(b->connected, connected + 1);
+    assert_int_equal(apply(b, 0, CONTROL_CONFERENCE_GONE, "{\"conference\":\"c0\"}"), 0);
+    run(b, 200 * USEC_PER_MSEC);
+    assert_true(transport_over(b->clients[1].transport));
+    bench_free(b);
+}
+
+static void bad_orders_leave_nothing_behind(void **state)
+{
+    struct bench *b = bench_new();
+    const char *json = "{\"conference\":\"c0\",\"endpoint\":\"e\",\"ice\":{\"ufrag\":\"0abc\","
+                       "\"pwd\":\"too short\"}}";
+    assert_int_equal(apply(b, 0, CONTROL_ENDPOINT, json), ERR_FORMAT);
+    json = "{\"conference\":\"c0\",\"endpoint\":\"e\",\"ice\":{\"ufrag\":\"0abc\",\"pwd\":"
+           "\"server-password-of-24-ch\"},\"fingerprint\":{\"hash\":\"md5\",\"value\":\"00\"}}";
+    assert_true(apply(b, 0, CONTROL_ENDPOINT, json) < 0);
+    assert_int_equal(
+        apply(b, 0, CONTROL_ENDPOINT_GONE, "{\"conference\":\"c0\",\"endpoint\":\"e\"}"),
+        ERR_NOT_FOUND);
+    client_join(b, 0, 0);
+    wait_connected(b, 1);
+    bench_free(b);
+}
+
+static void a_recording_is_fed(void **state)
+{
+    struct bench *b = bench_new();
+    int pair[2];
+    uint8_t bytes[4096];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    worker_feed(b->workers[0], "rec-1", pair[0]);
+    assert_int_equal(
+        apply(b, 0, CONTROL_CONFERENCE,
+              "{\"conference\":\"c0\",\"record\":{\"recording\":\"rec-1\",\"scope\":\"all\"}}"),
+        0);
+    assert_int_equal(write(pair[1], "\0\0\0", 3), 3);
+    run(b, 50 * USEC_PER_MSEC);
+    assert_false(b->feed_attached);
+    assert_int_equal(write(pair[1], "\0\0\0\0\0", 5), 5);
+    run(b, 50 * USEC_PER_MSEC);
+    assert_true(b->feed_attached);
+    ssize_t n = read(pair[1], bytes, sizeof bytes);
+    assert_true(n > (ssize_t)FEED_HEAD_SIZE);
+    assert_memory_equal(bytes, "\xda\x5a\x01\x01", 4); /* BEGIN */
+    close(pair[1]);
+    run(b, 50 * USEC_PER_MSEC);
+    assert_false(b->feed_attached);
+
+    /* The recorder comes back with what it has, and gets the end. */
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    worker_feed(b->workers[0], "rec-1", pair[0]);
+    uint8_t held[8] = {(uint8_t)n, (uint8_t)(n >> 8)};
+    assert_int_equal(write(pair[1], held, 8), 8);
+    run(b, 50 * USEC_PER_MSEC);
+    assert_true(b->feed_attached);
+    assert_int_equal(apply(b, 0, CONTROL_CONFERENCE, "{\"conference\":\"c0\",\"record\":null}"), 0);
+    run(b, 50 * USEC_PER_MSEC);
+    n = read(pair[1], bytes, sizeof bytes);
+    assert_true(n >= (ssize_t)FEED_HEAD_SIZE);
+    assert_int_equal(bytes[3], FEED_END);
+    assert_int_equal(read(pair[1], bytes, sizeof bytes), 0); /* closed behind it */
+    close(pair[1]);
+    bench_free(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(datagrams_find_their_worker_and_sound_everybody),
+        cmocka_unit_test(a_client_moves_and_is_heard_on),
+        cmocka_unit_test(what_signal_no_longer_mentions_goes),
+        cmocka_unit_test(bad_orders_leave_nothing_behind),
+        cmocka_unit_test(a_recording_is_fed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -186,9 +186,8 @@ static void receive_some(struct control *control)
     }
 }
 
-static void on_ready(struct loop_io *io, uint32_t events)
+static void handle(struct control *control, uint32_t events)
 {
-    struct control *control = CONTAINER_OF(io, struct control, io);
     control->busy = true;
     if (events & LOOP_WRITE)
         send_waiting(control);
@@ -197,6 +196,17 @@ static void on_ready(struct loop_io *io, uint32_t events)
     control->busy = false;
     if (control->freed)
         free(control);
+}
+
+static void on_ready(struct loop_io *io, uint32_t events)
+{
+    handle(CONTAINER_OF(io, struct control, io), events);
+}
+
+void control_read(struct control *control)
+{
+    if (!control->busy)
+        handle(control, LOOP_READ);
 }
 
 int control_new(struct loop *loop, int fd, const struct control_handler *handler,

@@ -25,6 +25,8 @@ int control_new(struct loop *loop, int fd, const struct control_handler *handler
                 struct control **ret_control) MUST_USE;
 /* Safe inside its own callbacks. What waits is lost. */
 void control_free(struct control **control);
+/* Handles now what has arrived: the last words of a peer that has just ended. */
+void control_read(struct control *control);
 /* Does not take ownership of the descriptors. While the socket is full, messages wait (with
  * duplicates of their descriptors). ERR_LIMIT: too large, too many descriptors or 256 messages
  * wait; ERR_CLOSED. */

@@ -80,7 +80,7 @@ static const struct key keys[] = {
     {"limits.recordings", NUMBER, "16", "", 0, "recordings", 0, 1000, "Recordings at once."},
     {"recordings.reserve", NUMBER, "1024", "", 0, "MiB", 0, 100000000,
      "No recording begins with less disk space than this."},
-    {"render.limit", NUMBER, "360", "", 0, "minutes", 1, 10000,
+    {"render.limit", NUMBER, "21600", "", 0, "seconds", 1, 1000000,
      "A rendering that takes longer is stopped."},
     {"journal.size", NUMBER, "32", "signal", 0, "MiB", 16, 1024,
      "Memory for the state that lets classes survive a restart of their program."},

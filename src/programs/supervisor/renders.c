@@ -1,0 +1,249 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "programs/supervisor/supervisor.h"
+
+#define WAITING_MAX 10000
+#define ATTEMPTS_MAX 2
+
+struct job {
+    struct list node;
+    char recording[37];
+    char what[16];
+    json_t *options;
+    unsigned attempts;
+    char reason[32];
+};
+
+struct renders {
+    struct supervisor *super;
+    struct list waiting; /* the first one runs while there is a unit */
+    size_t count;
+    struct unit *unit;
+    struct loop_timer limit;
+};
+
+static int dress(struct unit *unit, struct start *start);
+static void on_message(struct unit *unit, const char *type, json_t *message);
+static void ended(struct unit *unit, int status);
+
+static const struct kind kind_render = {.program = "render",
+                                        .low_priority = true,
+                                        .dress = dress,
+                                        .message = on_message,
+                                        .ended = ended};
+
+static void tell(struct supervisor *super, const struct job *job, const char *state, double done)
+{
+    struct unit *web = unit_find(super, "web", 0);
+    json_t *message =
+        json_pack("{s:s,s:s,s:s,s:s,s:f,s:s}", "type", "render", "recording", job->recording, "job",
+                  job->what, "state", state, "progress", done, "reason", job->reason);
+    if (web)
+        unit_send(web, message, NULL, 0);
+    json_decref(message);
+}
+
+static struct job *first(struct renders *renders)
+{
+    return list_empty(&renders->waiting) ? NULL
+                                         : LIST_ITEM(renders->waiting.next, struct job, node);
+}
+
+static void drop(struct renders *renders, struct job *job)
+{
+    list_remove(&job->node);
+    renders->count--;
+    json_decref(job->options);
+    free(job);
+}
+
+static int dress(struct unit *unit, struct start *start)
+{
+    const struct job *job = first(unit->owner);
+    char below[80];
+    json_t *more = json_pack("{s:s,s:s,s:O}", "recording", job->recording, "job", job->what,
+                             "options", job->options);
+    int err = more && json_object_update(start->settings, more) == 0 ? 0 : ERR_MEMORY;
+    json_decref(more);
+    (void)snprintf(below, sizeof below, "recordings/%s/spool", job->recording);
+    if (!err)
+        err = start_add_data(unit, start, "spool", below);
+    (void)snprintf(below, sizeof below, "recordings/%s/out", job->recording);
+    if (!err)
+        err = start_add_data(unit, start, "out", below);
+    return err;
+}
+
+static void give_up(struct renders *renders, const char *reason)
+{
+    struct job *job = first(renders);
+    if (!job->reason[0])
+        (void)slice_copy(slice_str(reason), job->reason, sizeof job->reason); /* a short word */
+    log_error("render failed recording=%s job=%s reason=%s", job->recording, job->what,
+              job->reason);
+    tell(renders->super, job, "failed", 0);
+    drop(renders, job);
+}
+
+static void next(struct renders *renders)
+{
+    struct supervisor *super = renders->super;
+    while (!renders->unit && first(renders) && !super->stopping) {
+        struct job *job = first(renders);
+        usec_t limit = config_number(super->config, "render.limit") * USEC_PER_SEC;
+        job->attempts++;
+        int err = unit_new(super, &kind_render, 0, renders, &renders->unit);
+        if (!err)
+            err = unit_start(renders->unit);
+        if (!err)
+            err = loop_timer_set(super->loop, &renders->limit, loop_now(super->loop) + limit);
+        if (err) {
+            unit_free(&renders->unit);
+            give_up(renders, "start");
+            continue;
+        }
+        tell(super, job, "running", 0);
+    }
+}
+
+static void on_limit(struct loop_timer *timer, usec_t now)
+{
+    struct renders *renders = CONTAINER_OF(timer, struct renders, limit);
+    struct job *job = first(renders);
+    (void)now;
+    if (!renders->unit || !job)
+        return;
+    (void)slice_copy(SLICE("timeout"), job->reason, sizeof job->reason); /* fits */
+    unit_kill(renders->unit, "takes too long");
+}
+
+static void on_message(struct unit *unit, const char *type, json_t *message)
+{
+    struct renders *renders = unit->owner;
+    struct job *job = first(renders);
+    const char *reason = json_string_value(json_object_get(message, "reason"));
+    double done = json_number_value(json_object_get(message, "done"));
+    if (strcmp(type, "progress") == 0 && done >= 0 && done <= 1)
+        tell(renders->super, job, "running", done);
+    else if (strcmp(type, "trouble") == 0 && reason)
+        (void)slice_copy(slice_str(reason), job->reason, sizeof job->reason); /* may be cut */
+}
+
+static void ended(struct unit *unit, int status)
+{
+    struct renders *renders = unit->owner;
+    struct job *job = first(renders);
+    loop_timer_clear(renders->super->loop, &renders->limit);
+    unit_free(&renders->unit);
+    if (status == 0) {
+        log_info("rendered recording=%s job=%s", job->recording, job->what);
+        job->reason[0] = 0;
+        tell(renders->super, job, "done", 1);
+        drop(renders, job);
+    } else if (job->attempts >= ATTEMPTS_MAX) {
+        give_up(renders, "crashed");
+    } else {
+        job->reason[0] = 0;
+    }
+    next(renders);
+}
+
+static struct job *find(struct renders *renders, const char *recording, const char *what)
+{
+    LIST_EACH(node, &renders->waiting)
+    {
+        struct job *job = LIST_ITEM(node, struct job, node);
+        if (strcmp(job->recording, recording) == 0 && strcmp(job->what, what) == 0)
+            return job;
+    }
+    return NULL;
+}
+
+static bool known(const char *what)
+{
+    static const char *const all[] = {"tracks", "audio", "mp4"};
+    for (size_t i = 0; what && i < ARRAY_LEN(all); i++)
+        if (strcmp(what, all[i]) == 0)
+            return true;
+    return false;
+}
+
+static void queue(struct renders *renders, const char *recording, const char *what, json_t *options)
+{
+    struct job *job = calloc(1, sizeof *job);
+    if (!job)
+        return; /* web asks again when it restarts */
+    (void)slice_copy(slice_str(recording), job->recording, sizeof job->recording); /* checked */
+    (void)slice_copy(slice_str(what), job->what, sizeof job->what);                /* checked */
+    job->options = json_is_object(options) ? json_incref(options) : json_object();
+    list_append(&renders->waiting, &job->node);
+    renders->count++;
+    if (!recordings_finished(renders->super, recording) || renders->count > WAITING_MAX) {
+        (void)slice_copy(renders->count > WAITING_MAX ? SLICE("limit") : SLICE("unfinished"),
+                         job->reason, sizeof job->reason); /* fits */
+        tell(renders->super, job, "failed", 0);
+        drop(renders, job);
+    }
+    next(renders);
+}
+
+void renders_ask(struct supervisor *super, json_t *message)
+{
+    const char *recording = json_string_value(json_object_get(message, "recording"));
+    const char *what = json_string_value(json_object_get(message, "job"));
+    if (!recording_name_ok(recording) || !known(what)) {
+        log_warn("order without sense type=render");
+        return;
+    }
+    struct renders *renders = super->renders;
+    const struct job *job = find(renders, recording, what);
+    if (!job)
+        queue(renders, recording, what, json_object_get(message, "options"));
+    else if (job == first(renders))
+        tell(super, job, "running", 0);
+}
+
+void renders_forget(struct supervisor *super, const char *recording)
+{
+    struct renders *renders = super->renders;
+    struct job *running = renders->unit ? first(renders) : NULL;
+    if (running && strcmp(running->recording, recording) == 0) {
+        loop_timer_clear(super->loop, &renders->limit);
+        unit_free(&renders->unit);
+    }
+    LIST_EACH(node, &renders->waiting)
+    {
+        struct job *job = LIST_ITEM(node, struct job, node);
+        if (strcmp(job->recording, recording) == 0)
+            drop(renders, job);
+    }
+    next(renders);
+}
+
+int renders_open(struct supervisor *super)
+{
+    struct renders *renders = calloc(1, sizeof *renders);
+    if (!renders)
+        return ERR_MEMORY;
+    renders->super = super;
+    list_init(&renders->waiting);
+    loop_timer_init(&renders->limit, on_limit);
+    super->renders = renders;
+    return 0;
+}
+
+void renders_close(struct supervisor *super)
+{
+    struct renders *renders = super->renders;
+    if (!renders)
+        return;
+    loop_timer_clear(super->loop, &renders->limit);
+    unit_free(&renders->unit);
+    while (first(renders))
+        drop(renders, first(renders));
+    free(renders);
+    super->renders = NULL;
+}

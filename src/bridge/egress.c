@@ -241,6 +241,8 @@ void egress_write(struct egress *e, usec_t now, const struct source *s, uint32_t
     packet->rtcp = false;
     packet->audio = audio;
     e->last_sent = out->sequence;
+    if (entry->key)
+        e->key_sent = now;
     e->last_used = now;
     e->packets++;
     e->octets += (uint32_t)(packet->header_len - packet->rtp_header_len + packet->payload.len);

@@ -48,7 +48,9 @@ struct egress {
     uint32_t octets;
     usec_t report_at; /* when the next sender report is due; USEC_NEVER: nothing sent */
     usec_t keys[EGRESS_KEYS];
+    usec_t key_sent; /* when a key frame went out */
     bool key_wanted; /* by the receiver */
+    bool key_held;   /* its bucket is empty: counted */
 };
 
 /* ERR_MEMORY. `usable_at` is USEC_NEVER. */
@@ -68,7 +70,7 @@ bool egress_forward(struct egress *egress, usec_t now, const struct source *sour
                     bool *ret_late_start);
 /* Whether it waits for a key frame of the granted layer. */
 bool egress_waits(const struct egress *egress);
-/* The receiver asks for a key frame; true when its bucket allows one now. */
+/* The receiver asks for a key frame; true when its bucket allows one now: counts it. */
 bool egress_take_key(struct egress *egress, usec_t now);
 
 /* Writes header (with the transport sequence number) and rewritten descriptor; sets payload. */

@@ -6,6 +6,7 @@
 
 /* A voice that was silent so long gives its slot to one without, when there are too few. */
 #define SLOT_IDLE (2 * USEC_PER_SEC)
+#define STREAM_KEPT (60 * USEC_PER_SEC)
 /* Resends take at most a quarter of the way, but always enough for a lost burst. */
 #define RESEND_SHARE 4
 #define RESEND_MIN_BYTES 60000
@@ -70,10 +71,12 @@ static int classic_egress(struct conference *c, struct member *m, const struct s
         if (m->egress[i].source == EGRESS_NO_SOURCE && m->egress[i].ssrc == ssrc &&
             m->egress[i].kind == s->state.kind)
             index = (uint16_t)i;
-    /* Streams of those who left serve again: their memory, not their SSRC. */
+    /* Streams of those who left serve again, their memory, not their SSRC: but not soon, for who
+     * comes back with the same SSRC goes on where he stopped. */
     for (size_t i = 0; i < m->egress_count && index == MEMBER_NO_EGRESS; i++) {
         struct egress *e = &m->egress[i];
-        if (e->source != EGRESS_NO_SOURCE || e->kind != s->state.kind)
+        if (e->source != EGRESS_NO_SOURCE || e->kind != s->state.kind ||
+            c->now - e->last_used < STREAM_KEPT)
             continue;
         egress_done(e);
         int err = egress_init(e, s->state.kind, ssrc, s->state.rtx[0], conference_random(c));
@@ -397,6 +400,27 @@ static void give_voices_slots(struct conference *c, struct member *m, usec_t now
     }
 }
 
+/* A receiver's own request: answered by one that is on its way, or charged to its bucket; when that
+ * is empty, it waits. */
+static void pass_key_request(struct conference *c, struct member *m, struct egress *e,
+                             struct source *s, usec_t now)
+{
+    unsigned layer = (unsigned)e->target;
+    usec_t rtt = m->rtt > 0 ? m->rtt : CONFERENCE_RTT_UNKNOWN;
+    bool on_its_way = s->layers[layer].key_wanted_until >= now ||
+                      (e->key_sent > 0 && now - e->key_sent < rtt + 10 * USEC_PER_MSEC);
+    if (on_its_way) {
+        e->key_wanted = false;
+    } else if (egress_take_key(e, now)) {
+        e->key_wanted = false;
+        e->key_held = false;
+        source_want_key(s, now, layer);
+    } else if (!e->key_held) {
+        e->key_held = true;
+        c->counters.plis_throttled++;
+    }
+}
+
 static void want_keys(struct conference *c, struct member *m, usec_t now)
 {
     for (size_t i = 0; i < m->egress_count; i++) {
@@ -408,13 +432,8 @@ static void want_keys(struct conference *c, struct member *m, usec_t now)
             source_want_key(s, now, (unsigned)e->target);
             continue;
         }
-        int layer = rewrite_layer(&e->rewrite);
-        if (e->key_wanted && layer >= 0 && e->target >= 0) {
-            if (egress_take_key(e, now)) {
-                e->key_wanted = false;
-                source_want_key(s, now, (unsigned)layer);
-            }
-        }
+        if (e->key_wanted && e->target >= 0)
+            pass_key_request(c, m, e, s, now);
     }
 }
 

@@ -16,6 +16,7 @@ enum {
 };
 
 #define DECISION_INTERVAL (300 * USEC_PER_MSEC)
+#define STEP_TIME (20 * USEC_PER_MSEC)
 #define IDLE_STEP (40 * USEC_PER_MSEC) /* levels that do not come count as silence */
 #define IDLE_MAX (1 * USEC_PER_SEC)    /* nothing is left after this */
 #define SILENCE_AFTER (3 * USEC_PER_SEC)
@@ -91,7 +92,7 @@ void speaker_level(struct speaker *s, usec_t now, uint32_t seat, uint8_t level, 
     uint8_t loudness = (uint8_t)(LOUDEST - (level & 0x7f));
     for (unsigned i = 0; i < steps && i < STEPS_MAX; i++)
         push(v, loudness);
-    v->last = now;
+    v->covered = now + (usec_t)(steps > 0 ? steps - 1 : 0) * STEP_TIME;
 }
 
 void speaker_leave(struct speaker *s, uint32_t seat)
@@ -144,14 +145,14 @@ static void fill_idle(struct speaker_voice *v, usec_t now)
 {
     if (v->idle)
         return;
-    if (now - v->last > IDLE_MAX) {
+    if (now - v->covered > IDLE_MAX) {
         memset(v->levels, 0, sizeof(v->levels));
         v->idle = true;
         return;
     }
-    while (now - v->last >= IDLE_STEP) {
+    while (now - v->covered >= IDLE_STEP) {
         push(v, 0);
-        v->last += IDLE_STEP / 2;
+        v->covered += STEP_TIME;
     }
 }
 

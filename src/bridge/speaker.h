@@ -25,7 +25,7 @@ struct speaker_voice {
     uint8_t minimum; /* noise floor: least level of a window; 0: none yet */
     uint8_t next_minimum;
     uint16_t window;
-    usec_t last;      /* when the last level came */
+    usec_t covered;   /* until when its levels tell */
     double scores[3]; /* immediate, medium, long */
 };
 

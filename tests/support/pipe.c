@@ -1,0 +1,95 @@
+#include "pipe.h"
+
+#include <stdlib.h>
+
+void pipe_init(struct pipe *p, uint64_t seed, struct pipe_shape shape)
+{
+    *p = (struct pipe){.shape = shape, .random = seed};
+    p->heap = calloc(PIPE_PACKETS, sizeof(struct pipe_packet *));
+    if (!p->heap)
+        abort();
+}
+
+void pipe_done(struct pipe *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        free(p->heap[i]);
+    free(p->heap);
+    p->heap = NULL;
+    p->count = 0;
+}
+
+double pipe_random(struct pipe *p)
+{
+    uint64_t x = p->random += UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (double)((x ^ x >> 31) >> 11) / 9007199254740992.0;
+}
+
+static bool before(const struct pipe_packet *a, const struct pipe_packet *b)
+{
+    return a->at < b->at || (a->at == b->at && a->order < b->order);
+}
+
+static void swap(struct pipe *p, size_t a, size_t b)
+{
+    struct pipe_packet *kept = p->heap[a];
+    p->heap[a] = p->heap[b];
+    p->heap[b] = kept;
+}
+
+static void push(struct pipe *p, usec_t at, struct slice bytes, bool rtcp)
+{
+    struct pipe_packet *packet = malloc(sizeof(*packet));
+    if (!packet || p->count == PIPE_PACKETS || bytes.len > PIPE_PACKET_MAX)
+        abort();
+    packet->at = at + p->shape.delay + (usec_t)(pipe_random(p) * (double)p->shape.jitter);
+    packet->order = p->sent++;
+    packet->len = bytes.len;
+    packet->rtcp = rtcp;
+    memcpy(packet->bytes, bytes.data, bytes.len);
+    size_t i = p->count++;
+    p->heap[i] = packet;
+    for (; i > 0 && before(p->heap[i], p->heap[(i - 1) / 2]); i = (i - 1) / 2)
+        swap(p, i, (i - 1) / 2);
+}
+
+void pipe_send(struct pipe *p, usec_t now, struct slice bytes, bool rtcp)
+{
+    usec_t at = now;
+    if (p->shape.rate_bps > 0) {
+        usec_t start = usec_max(p->free_at, now);
+        if (start - now > p->shape.queue) {
+            p->dropped++;
+            return;
+        }
+        uint64_t bits = ((uint64_t)bytes.len + 44) * 8;
+        p->free_at = start + (usec_t)(bits * (uint64_t)USEC_PER_SEC / p->shape.rate_bps);
+        at = p->free_at;
+    }
+    if (pipe_random(p) >= p->shape.loss)
+        push(p, at, bytes, rtcp);
+    else
+        p->dropped++;
+    if (pipe_random(p) < p->shape.duplicate)
+        push(p, at, bytes, rtcp);
+}
+
+struct pipe_packet *pipe_receive(struct pipe *p, usec_t now)
+{
+    if (p->count == 0 || p->heap[0]->at > now)
+        return NULL;
+    struct pipe_packet *first = p->heap[0];
+    p->heap[0] = p->heap[--p->count];
+    for (size_t i = 0;;) {
+        size_t least = i;
+        for (size_t child = 2 * i + 1; child <= 2 * i + 2 && child < p->count; child++)
+            if (before(p->heap[child], p->heap[least]))
+                least = child;
+        if (least == i)
+            return first;
+        swap(p, i, least);
+        i = least;
+    }
+}

@@ -1,0 +1,49 @@
+/* One direction of a seeded network in virtual time: a queue that drains at a rate and overflows,
+ * then loss, repetition, delay and jitter. A run is a function of its seed. */
+#ifndef TESTS_PIPE_H
+#define TESTS_PIPE_H
+
+#include <stdbool.h>
+
+#include "base/slice.h"
+#include "base/units.h"
+
+#define PIPE_PACKET_MAX 1500
+#define PIPE_PACKETS 8192
+
+struct pipe_shape {
+    double loss;      /* 0..1 */
+    double duplicate; /* 0..1 */
+    usec_t delay;
+    usec_t jitter;     /* added at random, so that packets overtake each other */
+    uint64_t rate_bps; /* 0: no limit */
+    usec_t queue;      /* longest wait in the queue before packets are dropped */
+};
+
+struct pipe_packet {
+    usec_t at;
+    uint64_t order;
+    size_t len;
+    bool rtcp;
+    uint8_t bytes[PIPE_PACKET_MAX];
+};
+
+struct pipe {
+    struct pipe_shape shape;
+    uint64_t random;
+    uint64_t sent;
+    uint64_t dropped;
+    usec_t free_at; /* when the queue is empty */
+    size_t count;
+    struct pipe_packet **heap; /* earliest first */
+};
+
+void pipe_init(struct pipe *pipe, uint64_t seed, struct pipe_shape shape);
+void pipe_done(struct pipe *pipe);
+/* A number in [0, 1). */
+double pipe_random(struct pipe *pipe);
+void pipe_send(struct pipe *pipe, usec_t now, struct slice bytes, bool rtcp);
+/* The next packet that has arrived by now; NULL: none. The caller frees it. */
+struct pipe_packet *pipe_receive(struct pipe *pipe, usec_t now);
+
+#endif

@@ -1,0 +1,226 @@
+/* The server's web API (docs/api.md). */
+
+export type Role = 'admin' | 'teacher' | 'pupil';
+
+export interface User {
+  id: string;
+  name: string;
+  account: string;
+  role: Role;
+  language: string | null;
+  mustChangePassword: boolean;
+}
+
+export interface Me {
+  user: User;
+  organisation: { id: string; name: string };
+  csrf: string;
+  next?: string;
+}
+
+export interface PersonRef {
+  id: string;
+  name: string;
+  role?: Role;
+}
+
+export interface PupilPolicy {
+  microphone: boolean;
+  camera: boolean;
+  screen: boolean;
+  chat: boolean;
+  private: boolean;
+}
+
+export interface Policy {
+  pupils: PupilPolicy;
+  record: boolean;
+}
+
+export interface SchoolClass {
+  id: string;
+  title: string;
+  course: { id: string; title: string } | null;
+  room: string;
+  state: 'planned' | 'open' | 'ended';
+  startsAt: string | null;
+  endsAt: string | null;
+  teachers: PersonRef[];
+  guests: boolean;
+  guestLink: string | null;
+  policy: Policy;
+  mayManage: boolean;
+  present: number;
+  people?: PersonRef[];
+}
+
+export interface Join {
+  room: string;
+  title: string;
+  domain: string;
+  muc: string;
+  focus: string;
+  websocket: string;
+  token: string;
+  me: { name: string; role: 'teacher' | 'pupil' | 'guest'; moderator: boolean };
+  policy: Policy;
+  class: string;
+}
+
+export interface Recording {
+  id: string;
+  class: { id: string; title: string };
+  startedAt: string;
+  duration: number | null;
+  state: 'recording' | 'processing' | 'ready' | 'failed';
+  progress: { tracks: number; audio: number; mp4: number } | null;
+  manifest: string | null;
+  files: { mp4: string | null; audio: string | null };
+  mayDelete: boolean;
+}
+
+export interface Person {
+  id: string;
+  name: string;
+  account: string;
+  role: Role;
+  disabled: boolean;
+  invite?: string | null;
+}
+
+export interface Course {
+  id: string;
+  title: string;
+  teachers: PersonRef[];
+  pupils: PersonRef[];
+}
+
+export interface Attendance {
+  intervals: { user: string; name: string; from: string; to: string | null; seconds: number }[];
+  totals: { user: string; name: string; seconds: number }[];
+}
+
+/** `error` is the server's word, or 'network' when nothing answered. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly error: string,
+    message: string,
+    readonly field: string | null,
+    readonly retryAfter: number,
+  ) {
+    super(message);
+  }
+}
+
+let csrf = '';
+let onSignedOut: () => void = () => undefined;
+
+/** Called when a request finds that the session is over. */
+export function whenSignedOut(listener: () => void): void {
+  onSignedOut = listener;
+}
+
+async function failure(response: Response): Promise<ApiError> {
+  let body: Record<string, unknown> = {};
+  try {
+    body = (await response.json()) as Record<string, unknown>;
+  } catch {
+    // Not from our server; the status says enough.
+  }
+  const retryAfter = Number(body['retryAfter'] ?? response.headers.get('retry-after') ?? 0) || 0;
+  const word = typeof body['error'] === 'string' ? body['error'] : `http-${response.status}`;
+  const field = typeof body['field'] === 'string' ? body['field'] : null;
+  return new ApiError(response.status, word, String(body['message'] ?? response.statusText), field, retryAfter);
+}
+
+async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const headers: Record<string, string> = { accept: 'application/json' };
+  if (body !== undefined) headers['content-type'] = 'application/json';
+  if (method !== 'GET' && csrf) headers['x-csrf-token'] = csrf;
+  let response: Response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      credentials: 'same-origin',
+      cache: 'no-store',
+    });
+  } catch {
+    throw new ApiError(0, 'network', 'no answer', null, 0);
+  }
+  if (!response.ok) {
+    const error = await failure(response);
+    if (error.status === 401 && error.error === 'signed-out') onSignedOut();
+    throw error;
+  }
+  if (response.status === 204) return undefined as T;
+  return (await response.json()) as T;
+}
+
+const signedIn = (me: Me): Me => {
+  csrf = me.csrf;
+  return me;
+};
+
+const id = encodeURIComponent;
+
+export const api = {
+  me: (): Promise<Me> => call<Me>('GET', '/api/me').then(signedIn),
+  signIn: (account: string, password: string): Promise<Me> =>
+    call<Me>('POST', '/api/signin', { account, password }).then(signedIn),
+  signOut: (): Promise<void> => call('POST', '/api/signout', {}),
+  enter: (code: string): Promise<Me> => call<Me>('POST', '/api/enter', { code }).then(signedIn),
+  setPassword: (next: string, current?: string): Promise<void> => call('POST', '/api/password', { current, new: next }),
+  setLanguage: (language: string): Promise<Me> => call<Me>('PATCH', '/api/me', { language }).then(signedIn),
+
+  classes: (): Promise<SchoolClass[]> =>
+    call<{ classes: SchoolClass[] }>('GET', '/api/classes').then((answer) => answer.classes),
+  class: (classId: string): Promise<SchoolClass> => call('GET', `/api/classes/${id(classId)}`),
+  createClass: (body: {
+    title: string;
+    courseId?: string;
+    startsAt?: string;
+    endsAt?: string;
+    guests?: boolean;
+  }): Promise<SchoolClass> => call('POST', '/api/classes', body),
+  changeClass: (
+    classId: string,
+    body: Partial<Pick<SchoolClass, 'title' | 'startsAt' | 'endsAt' | 'guests' | 'policy'>>,
+  ): Promise<SchoolClass> => call('PATCH', `/api/classes/${id(classId)}`, body),
+  deleteClass: (classId: string): Promise<void> => call('DELETE', `/api/classes/${id(classId)}`),
+  openClass: (classId: string): Promise<SchoolClass> => call('POST', `/api/classes/${id(classId)}/open`, {}),
+  closeClass: (classId: string): Promise<SchoolClass> => call('POST', `/api/classes/${id(classId)}/close`, {}),
+  classPeople: (classId: string, add: string[], remove: string[]): Promise<SchoolClass> =>
+    call('PUT', `/api/classes/${id(classId)}/people`, { add, remove }),
+  join: (classId: string): Promise<Join> => call('POST', `/api/classes/${id(classId)}/join`, {}),
+  attendance: (classId: string): Promise<Attendance> => call('GET', `/api/classes/${id(classId)}/attendance`),
+  guest: (room: string): Promise<{ title: string; open: boolean; guests: boolean }> =>
+    call('GET', `/api/guest/${id(room)}`),
+  joinAsGuest: (room: string, name: string): Promise<Join> => call('POST', `/api/guest/${id(room)}`, { name }),
+
+  recordings: (): Promise<Recording[]> =>
+    call<{ recordings: Recording[] }>('GET', '/api/recordings').then((answer) => answer.recordings),
+  recording: (recordingId: string): Promise<Recording> => call('GET', `/api/recordings/${id(recordingId)}`),
+  deleteRecording: (recordingId: string): Promise<void> => call('DELETE', `/api/recordings/${id(recordingId)}`),
+  manifest: <T>(url: string): Promise<T> => call<T>('GET', url),
+
+  people: (): Promise<Person[]> => call<{ people: Person[] }>('GET', '/api/people').then((answer) => answer.people),
+  createPerson: (body: { name: string; account: string; role: Role; password?: string }): Promise<Person> =>
+    call('POST', '/api/people', body),
+  changePerson: (
+    personId: string,
+    body: { name?: string; role?: Role; disabled?: boolean; resetPassword?: true },
+  ): Promise<Person> => call('PATCH', `/api/people/${id(personId)}`, body),
+  deletePerson: (personId: string): Promise<void> => call('DELETE', `/api/people/${id(personId)}`),
+
+  courses: (): Promise<Course[]> => call<{ courses: Course[] }>('GET', '/api/courses').then((answer) => answer.courses),
+  createCourse: (body: { title: string; teacherIds: string[]; pupilIds: string[] }): Promise<Course> =>
+    call('POST', '/api/courses', body),
+  changeCourse: (
+    courseId: string,
+    body: { title?: string; teacherIds?: string[]; pupilIds?: string[] },
+  ): Promise<Course> => call('PATCH', `/api/courses/${id(courseId)}`, body),
+  deleteCourse: (courseId: string): Promise<void> => call('DELETE', `/api/courses/${id(courseId)}`),
+};

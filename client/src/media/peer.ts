@@ -1,0 +1,255 @@
+/* One RTCPeerConnection to the bridge. We always answer: an offer is written from the Jingle session, first
+ * for what we send, then with a line for each receive slot as the bridge announces them. Only the first
+ * answer is told to the focus; all later ones stay in the browser. */
+import type { Mapping } from '../signalling/bridge-channel';
+import type { Answer, Session, Source } from '../signalling/jingle';
+import { addSimulcast, buildOffer, Line, readAnswer, SentSsrcs, sentSsrcs } from './sdp';
+import { ReceiveSlot, Slots, streamIdOf } from './slots';
+import { applyEncodings, Purpose } from './encodings';
+
+export interface PeerEvents {
+  /** A slot got another source, or its track appeared. */
+  onSlots(): void;
+  onConnection(state: RTCPeerConnectionState): void;
+  onIce(state: RTCIceConnectionState): void;
+}
+
+export interface PeerOptions {
+  session: Session;
+  endpoint: string;
+  iceServers: RTCIceServer[];
+  events: PeerEvents;
+}
+
+/** What browsers cannot be asked: Firefox takes RIDs from the offer, all others SSRCs in the answer. */
+export const isFirefox = (): boolean => /\bFirefox\//.test(navigator.userAgent);
+
+interface SendLine {
+  line: Line;
+  transceiver: RTCRtpTransceiver | null;
+  wanted: boolean;
+  kept: SentSsrcs | null;
+  maxHeight: number;
+  track: MediaStreamTrack | null;
+}
+
+const SOURCE_SUFFIX: Record<Purpose, string> = { microphone: 'a0', camera: 'v0', desktop: 'v1' };
+
+/** Maps of audio and video come one after the other: wait this long and take both in one go. */
+const GATHER_MS = 15;
+
+export class Peer {
+  readonly pc: RTCPeerConnection;
+  private readonly lines: Line[] = [];
+  private readonly sends = new Map<Purpose, SendLine>();
+  private readonly slots = new Slots();
+  private chain: Promise<unknown> = Promise.resolve();
+  private version = 1;
+  private nextMid = 0;
+  private updateTimer: ReturnType<typeof setTimeout> | null = null;
+  private closed = false;
+  private started = false;
+
+  constructor(private readonly options: PeerOptions) {
+    this.pc = new RTCPeerConnection({
+      bundlePolicy: 'max-bundle',
+      rtcpMuxPolicy: 'require',
+      iceServers: options.iceServers,
+    });
+    this.pc.onconnectionstatechange = () => options.events.onConnection(this.pc.connectionState);
+    this.pc.oniceconnectionstatechange = () => options.events.onIce(this.pc.iceConnectionState);
+    this.addSendLine('microphone');
+    this.addSendLine('camera');
+  }
+
+  /** Answers the offer; `send` says for which purposes SSRCs are announced at once. */
+  start(send: ReadonlySet<Purpose>): Promise<Answer> {
+    for (const purpose of send) this.sendLine(purpose).wanted = true;
+    return this.enqueue(async () => {
+      const sdp = await this.negotiate();
+      this.started = true;
+      if (this.slots.all.length > 0) this.updateSoon();
+      return { ...readAnswer(sdp, this.options.session), sources: [...send].map((purpose) => this.source(purpose)) };
+    });
+  }
+
+  /** Whether this purpose has SSRCs that the focus was told or is about to be told. */
+  has(purpose: Purpose): boolean {
+    return this.sends.get(purpose)?.wanted ?? false;
+  }
+
+  /** Begins to send for a purpose that was not in the answer; the result goes into a source-add. */
+  add(purpose: Purpose): Promise<Source> {
+    const send = this.sendLine(purpose);
+    send.wanted = true;
+    return this.enqueue(async () => {
+      await this.negotiate();
+      return this.source(purpose);
+    });
+  }
+
+  sourceName(purpose: Purpose): string {
+    return `${this.options.endpoint}-${SOURCE_SUFFIX[purpose]}`;
+  }
+
+  /** Sends this track, or nothing with null; the SSRCs stay. */
+  setTrack(purpose: Purpose, track: MediaStreamTrack | null): Promise<void> {
+    const send = this.sendLine(purpose);
+    send.track = track;
+    return this.enqueue(() => this.applyTrack(purpose, send));
+  }
+
+  /** The bridge's wish for what we send: no more than this height, 0 for nothing, -1 for no limit. */
+  setSenderLimit(source: string, maxHeight: number): void {
+    for (const [purpose, send] of this.sends) {
+      if (this.sourceName(purpose) !== source) continue;
+      send.maxHeight = maxHeight;
+      void this.enqueue(() => this.applyLimit(purpose, send));
+    }
+  }
+
+  setMap(kind: 'audio' | 'video', map: Mapping[]): void {
+    const changed = this.slots.apply(kind, map);
+    if (changed.length === 0) return;
+    this.options.events.onSlots();
+    this.updateSoon();
+  }
+
+  release(match: (slot: ReceiveSlot) => boolean): void {
+    if (this.slots.release(match).length > 0) this.options.events.onSlots();
+  }
+
+  /** Receivers in use: whose, what, and the track. */
+  received(): { slot: ReceiveSlot; track: MediaStreamTrack; receiver: RTCRtpReceiver }[] {
+    const byMid = new Map(this.pc.getTransceivers().map((t) => [t.mid, t]));
+    return this.slots.all.flatMap((slot) => {
+      const receiver = slot.mid ? byMid.get(slot.mid)?.receiver : undefined;
+      return slot.owner && slot.signalled !== null && receiver ? [{ slot, track: receiver.track, receiver }] : [];
+    });
+  }
+
+  sender(purpose: Purpose): RTCRtpSender | null {
+    return this.sends.get(purpose)?.transceiver?.sender ?? null;
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    if (this.updateTimer) clearTimeout(this.updateTimer);
+    this.pc.onconnectionstatechange = this.pc.oniceconnectionstatechange = null;
+    this.pc.close();
+  }
+
+  private addSendLine(purpose: Purpose): SendLine {
+    const kind = purpose === 'microphone' ? 'audio' : 'video';
+    const line: Line = { mid: String(this.nextMid++), kind, role: 'send', simulcast: kind === 'video', slot: null };
+    this.lines.push(line);
+    const send: SendLine = { line, transceiver: null, wanted: false, kept: null, maxHeight: -1, track: null };
+    this.sends.set(purpose, send);
+    return send;
+  }
+
+  private sendLine(purpose: Purpose): SendLine {
+    return this.sends.get(purpose) ?? this.addSendLine(purpose);
+  }
+
+  /** Negotiations must not overlap; a failed one does not stop the next. */
+  private enqueue<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.chain.then(() => {
+      if (this.closed) throw new Error('closed');
+      return work();
+    });
+    this.chain = next.catch(() => undefined);
+    return next;
+  }
+
+  private async negotiate(): Promise<string> {
+    const { pc } = this;
+    const rids = isFirefox();
+    const sdp = buildOffer({ session: this.options.session, lines: this.lines, version: this.version++, rids });
+    await pc.setRemoteDescription({ type: 'offer', sdp });
+    const byMid = new Map(pc.getTransceivers().map((t) => [t.mid, t]));
+    for (const send of this.sends.values()) {
+      send.transceiver ??= byMid.get(send.line.mid) ?? null;
+      if (send.transceiver) send.transceiver.direction = send.wanted ? 'sendrecv' : 'recvonly';
+    }
+    const answer = await pc.createAnswer();
+    let local = answer.sdp ?? '';
+    for (const send of this.sends.values()) {
+      if (!send.wanted) continue;
+      if (!rids && send.line.simulcast) local = addSimulcast(local, send.line.mid, send.kept, Math.random);
+    }
+    await pc.setLocalDescription({ type: 'answer', sdp: local });
+    for (const [purpose, send] of this.sends) {
+      if (!send.wanted) continue;
+      const first = send.kept === null;
+      send.kept = sentSsrcs(pc.localDescription?.sdp ?? local, send.line.mid);
+      if (first) await this.applyTrack(purpose, send);
+    }
+    return pc.localDescription?.sdp ?? local;
+  }
+
+  private source(purpose: Purpose): Source {
+    const send = this.sendLine(purpose);
+    const { ssrcs, rtx } = send.kept ?? { ssrcs: [], rtx: [] };
+    const name = this.sourceName(purpose);
+    return {
+      name,
+      kind: send.line.kind,
+      videoType: purpose === 'desktop' ? 'desktop' : 'camera',
+      // Sound and camera under one stream id: other clients may then play them in step.
+      msid: `${this.options.endpoint}-${purpose === 'desktop' ? 'desktop' : 'person'} ${name}`,
+      ssrcs,
+      rtx,
+    };
+  }
+
+  private async applyTrack(purpose: Purpose, send: SendLine): Promise<void> {
+    const sender = send.transceiver?.sender;
+    if (!sender || !send.wanted) return;
+    if (sender.track !== send.track) await sender.replaceTrack(send.track);
+    await this.applyLimit(purpose, send);
+  }
+
+  private async applyLimit(purpose: Purpose, send: SendLine): Promise<void> {
+    const sender = send.transceiver?.sender;
+    if (sender && send.wanted && purpose !== 'microphone') await applyEncodings(sender, purpose, send.maxHeight);
+  }
+
+  private updateSoon(): void {
+    if (!this.started || this.updateTimer) return;
+    this.updateTimer = setTimeout(() => {
+      this.updateTimer = null;
+      this.enqueue(() => this.update()).catch(() => undefined);
+    }, GATHER_MS);
+  }
+
+  private async update(): Promise<void> {
+    const astray = this.slots.mispaired();
+    const fresh = this.slots.fresh();
+    if (astray.length === 0 && fresh.length === 0) return;
+    for (const slot of astray) {
+      this.lineOf(slot).slot = null;
+      slot.signalled = null;
+    }
+    for (const slot of fresh) this.lineOf(slot);
+    // Browsers note a stream's id only when its SSRC is new to them: take it out first.
+    if (astray.length > 0) await this.negotiate();
+    for (const slot of [...astray, ...fresh]) {
+      const streamId = streamIdOf(slot);
+      this.lineOf(slot).slot = { ssrc: slot.ssrc, rtx: slot.rtx, streamId, trackId: `${slot.kind}-${slot.ssrc}` };
+      slot.signalled = streamId;
+    }
+    await this.negotiate();
+    this.options.events.onSlots();
+  }
+
+  private lineOf(slot: ReceiveSlot): Line {
+    const found = slot.mid ? this.lines.find((line) => line.mid === slot.mid) : undefined;
+    if (found) return found;
+    const line: Line = { mid: String(this.nextMid++), kind: slot.kind, role: 'receive', simulcast: false, slot: null };
+    slot.mid = line.mid;
+    this.lines.push(line);
+    return line;
+  }
+}

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { activeLayers } from '../src/media/encodings';
+import { judge } from '../src/media/quality';
+import { addSimulcast, buildOffer, Line, readAnswer, sentSsrcs } from '../src/media/sdp';
+import { Slots, streamIdOf } from '../src/media/slots';
+import { parseInitiate } from '../src/signalling/jingle';
+import { parse } from '../src/signalling/xml';
+import { INITIATE } from './fixtures';
+
+const session = parseInitiate(parse(INITIATE));
+const send = (mid: string, kind: 'audio' | 'video'): Line => ({ mid, kind, role: 'send', simulcast: kind === 'video', slot: null });
+const lines: Line[] = [
+  send('0', 'audio'),
+  send('1', 'video'),
+  { mid: '2', kind: 'audio', role: 'receive', simulcast: false, slot: { ssrc: 11, rtx: 0, streamId: 'bob', trackId: 'audio-11' } },
+  { mid: '3', kind: 'video', role: 'receive', simulcast: false, slot: { ssrc: 12, rtx: 13, streamId: 'bob', trackId: 'video-12' } },
+  { mid: '4', kind: 'video', role: 'receive', simulcast: false, slot: null },
+];
+
+const sectionsOf = (sdp: string): string[] => sdp.split(/\r\n(?=m=)/);
+
+test('an offer has a line for each thing sent and each slot', () => {
+  const sdp = buildOffer({ session, lines, version: 3, rids: false });
+  const parts = sectionsOf(sdp);
+  assert.equal(parts.length, 6);
+  assert.match(parts[0] ?? '', /^v=0\r\no=- 1 3 IN/);
+  assert.match(sdp, /a=group:BUNDLE 0 1 2 3 4\r\n/);
+  // The bridge's own SSRC is in the first line, so that one is sendrecv.
+  assert.match(parts[1] ?? '', /a=sendrecv[\s\S]*a=ssrc:1001 msid:mixedmslabel/);
+  assert.match(parts[1] ?? '', /a=candidate:2 1 udp 1694498815 198\.51\.100\.7 10000 typ srflx raddr 203\.0\.113\.5 rport 10000 generation 0/);
+  assert.match(parts[2] ?? '', /a=recvonly/);
+  assert.doesNotMatch(parts[2] ?? '', /simulcast/);
+  assert.match(parts[3] ?? '', /a=sendonly[\s\S]*a=msid:bob audio-11/);
+  assert.match(parts[4] ?? '', /a=msid:bob video-12\r\na=ssrc-group:FID 12 13/);
+  assert.match(parts[5] ?? '', /a=inactive/);
+  assert.doesNotMatch(parts[5] ?? '', /a=ssrc/);
+  assert.match(parts[2] ?? '', /a=fmtp:96 apt=100/);
+  assert.ok(sdp.endsWith('\r\n'));
+});
+
+test('RIDs are asked of Firefox only, on lines with simulcast only', () => {
+  const parts = sectionsOf(buildOffer({ session, lines, version: 1, rids: true }));
+  assert.match(parts[2] ?? '', /a=simulcast:recv 1;2;3/);
+  for (const i of [1, 3, 4, 5]) assert.doesNotMatch(parts[i] ?? '', /simulcast/);
+});
+
+const ANSWER = [
+  'v=0', 'o=- 1 2 IN IP4 127.0.0.1', 's=-', 't=0 0', 'a=group:BUNDLE 0 1',
+  'm=audio 9 UDP/TLS/RTP/SAVPF 111', 'a=ice-ufrag:abcd', 'a=ice-pwd:secret', 'a=fingerprint:sha-256 DD:EE', 'a=setup:active', 'a=mid:0',
+  'a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level', 'a=ssrc:50 cname:c',
+  'm=video 9 UDP/TLS/RTP/SAVPF 100 96', 'a=mid:1', 'a=sendonly', 'a=ssrc-group:FID 60 61', 'a=ssrc:60 cname:c', 'a=ssrc:60 msid:- t',
+  'a=ssrc:61 cname:c', 'a=ssrc:61 msid:- t', '',
+].join('\r\n');
+
+test('simulcast is added to an answer once, and the same every time', () => {
+  let n = 0;
+  const random = (): number => ++n / 100;
+  const once = addSimulcast(ANSWER, '1', null, random);
+  const sent = sentSsrcs(once, '1');
+  assert.equal(sent.ssrcs.length, 3);
+  assert.equal(sent.ssrcs[0], 60);
+  assert.equal(sent.rtx[0], 61);
+  assert.equal(new Set([...sent.ssrcs, ...sent.rtx]).size, 6);
+  assert.match(once, new RegExp(`a=ssrc:${sent.ssrcs[2]} msid:- t`));
+  assert.equal(addSimulcast(once, '1', null, random), once);
+  assert.deepEqual(sentSsrcs(addSimulcast(ANSWER, '1', sent, random), '1'), sent);
+  assert.deepEqual(sentSsrcs(once, '0'), { ssrcs: [50], rtx: [0] });
+});
+
+test("Firefox's three SSRCs without a group are in order", () => {
+  const firefox = ANSWER.replace(/a=ssrc-group[\s\S]*$/, [
+    'a=ssrc:1 cname:c', 'a=ssrc:4 cname:c', 'a=ssrc:2 cname:c', 'a=ssrc:5 cname:c', 'a=ssrc:3 cname:c', 'a=ssrc:6 cname:c',
+    'a=ssrc-group:FID 1 4', 'a=ssrc-group:FID 2 5', 'a=ssrc-group:FID 3 6', '',
+  ].join('\r\n'));
+  assert.deepEqual(sentSsrcs(firefox, '1'), { ssrcs: [1, 2, 3], rtx: [4, 5, 6] });
+});
+
+test('an answer is read back for Jingle', () => {
+  const read = readAnswer(ANSWER, session);
+  assert.equal(read.transport.ufrag, 'abcd');
+  assert.deepEqual(read.transport.fingerprint, { hash: 'sha-256', setup: 'active', value: 'DD:EE' });
+  assert.deepEqual(read.media.video.payloads.map((p) => p.id), [100, 96]);
+  assert.deepEqual(read.media.audio.extensions.map((e) => e.id), [1]);
+  assert.deepEqual(read.media.video.extensions, []);
+});
+
+const entry = (source: string, owner: string, ssrc: number, rtx = 0) => ({ source, owner, ssrc, rtx, videoType: 'camera' as const });
+
+test('slots are added, handed on and never forgotten', () => {
+  const slots = new Slots();
+  slots.apply('audio', [entry('a-a0', 'a', 1)]);
+  slots.apply('video', [entry('a-v0', 'a', 2, 3), entry('b-v0', 'b', 4, 5)]);
+  assert.equal(slots.fresh().length, 3);
+  for (const slot of slots.all) slot.signalled = streamIdOf(slot);
+  assert.deepEqual(slots.apply('video', [entry('a-v0', 'a', 2, 3)]), []);
+  assert.deepEqual(slots.mispaired(), []);
+  // b's slot is handed to c, who has no sound: no need to touch the SDP.
+  slots.apply('video', [entry('c-v0', 'c', 4, 5)]);
+  assert.deepEqual(slots.mispaired(), []);
+  // a's picture moves to the other slot: lips would be out of step.
+  slots.apply('video', [entry('a-v0', 'a', 4, 5)]);
+  assert.equal(slots.all.find((slot) => slot.ssrc === 2)?.owner, null);
+  assert.deepEqual(slots.mispaired().map((slot) => slot.ssrc), [4]);
+  assert.equal(slots.release((slot) => slot.owner === 'a').length, 2);
+  assert.equal(slots.all.length, 3);
+});
+
+test("a slot that still bears somebody else's name is not left tied to that person's voice", () => {
+  const slots = new Slots();
+  slots.apply('audio', [entry('a-a0', 'a', 1)]);
+  slots.apply('video', [entry('a-v0', 'a', 2)]);
+  for (const slot of slots.all) slot.signalled = streamIdOf(slot);
+  slots.apply('video', [entry('b-v0', 'b', 2)]);
+  assert.deepEqual(slots.mispaired().map((slot) => slot.ssrc), [2]);
+});
+
+test('a shared screen is not tied to the voice', () => {
+  assert.equal(streamIdOf({ owner: 'a', kind: 'video', videoType: 'desktop', ssrc: 1 }), 'a-desktop');
+  assert.equal(streamIdOf({ owner: 'a', kind: 'video', videoType: 'camera', ssrc: 1 }), 'a');
+  assert.equal(streamIdOf({ owner: 'a', kind: 'audio', videoType: 'camera', ssrc: 1 }), 'a');
+});
+
+test('layers follow the limit', () => {
+  assert.deepEqual(activeLayers(-1, 3), [true, true, true]);
+  assert.deepEqual(activeLayers(2160, 3), [true, true, true]);
+  assert.deepEqual(activeLayers(720, 3), [true, true, true]);
+  assert.deepEqual(activeLayers(360, 3), [true, true, false]);
+  assert.deepEqual(activeLayers(180, 3), [true, false, false]);
+  assert.deepEqual(activeLayers(0, 3), [false, false, false]);
+  assert.deepEqual(activeLayers(180, 1), [true]);
+});
+
+test('quality in three words', () => {
+  assert.equal(judge(0, 40), 'good');
+  assert.equal(judge(0.05, 40), 'fair');
+  assert.equal(judge(0, 600), 'fair');
+  assert.equal(judge(0.2, 40), 'poor');
+});

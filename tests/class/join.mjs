@@ -39,30 +39,36 @@ export async function joinStock(p, link, options = {}) {
 export async function joinOurs(p, link) {
     await p.goto(link);
     await p.click('[data-testid=join]');
-    p.endpoint = await p.until('in the class', () => document.querySelector('[data-testid=classroom]')?.dataset.endpoint, 40);
+    p.endpoint = await p.until('in the class', () => document.querySelector('[data-testid=own-tile]')?.dataset.endpoint, 40);
     return p.endpoint;
 }
 
-// What our client shows of others: {endpoint: {video: number|null, width, audio: [numbers]}}.
+// What our client shows and plays: {videos: {endpoint: [{kind, number, width}]}, tones: [numbers]}.
 export function lookOurs() {
-    const out = {};
-    for (const tile of document.querySelectorAll('[data-endpoint]')) {
+    const videos = {};
+    for (const tile of document.querySelectorAll('[data-testid=tile]')) {
         const video = tile.querySelector('video');
-        const id = tile.dataset.endpoint;
-        if (!id)
-            continue;
         const seen = video ? window.__media.readVideo(video) : null;
-        const entry = out[id] ??= {};
-        if (seen && (!entry.video || seen.width > entry.width)) {
-            entry.video = seen.number;
-            entry.width = seen.width;
-        }
+        if (seen)
+            (videos[tile.dataset.endpoint] ??= []).push({ kind: tile.dataset.kind, ...seen });
     }
-    for (const element of document.querySelectorAll('audio, video')) {
-        const track = element.srcObject?.getAudioTracks?.()[0];
-        if (track && !element.dataset.local)
-            (out[element.dataset.audioOf ?? 'sound'] ??= {}).audio =
-                [...new Set([...(out[element.dataset.audioOf ?? 'sound']?.audio ?? []), ...window.__media.readAudio(track).map(t => t.number)])];
-    }
-    return out;
+    const tones = new Set();
+    for (const track of window.__media.remoteAudio())
+        for (const tone of window.__media.readAudio(track))
+            tones.add(tone.number);
+    return { videos, tones: [...tones].sort((a, b) => a - b) };
+}
+
+// Everybody sees the number and hears the tone of everybody else, and of nobody who is not there.
+export async function allSeeAll(until, people, seconds = 40) {
+    for (const p of people)
+        await until(`${p.kind} ${p.identity} sees and hears all`, async () => {
+            const seen = await p.eval(lookOurs);
+            const others = people.filter(q => q !== p);
+            const missing = others.filter(q => !seen.videos[q.endpoint]?.some(v => v.number === q.identity));
+            const tones = others.map(q => q.identity).sort((a, b) => a - b);
+            if (missing.length || JSON.stringify(tones) !== JSON.stringify(seen.tones))
+                throw new Error(`misses ${missing.map(q => q.identity)}, hears ${seen.tones} of ${tones}: ${JSON.stringify(seen.videos)}`);
+            return true;
+        }, seconds, 500);
 }

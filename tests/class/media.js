@@ -190,5 +190,18 @@
         return flashes.map(f => beeps.map(b => b - f).sort((a, b) => Math.abs(a) - Math.abs(b))[0]).filter(d => d !== undefined);
     }
 
-    window.__media = { identity, tones, readVideo, readAudio, lips, context };
+    // Every connection's receivers, so that sounds can be found wherever the page plays them.
+    const connections = [];
+    const Native = window.RTCPeerConnection;
+    window.RTCPeerConnection = function (...args) {
+        const connection = new Native(...args);
+        connections.push(connection);
+        return connection;
+    };
+    window.RTCPeerConnection.prototype = Native.prototype;
+    Object.setPrototypeOf(window.RTCPeerConnection, Native);
+    const remoteAudio = () => connections.filter(c => c.connectionState !== 'closed')
+        .flatMap(c => c.getReceivers()).map(r => r.track).filter(t => t?.kind === 'audio' && t.readyState === 'live');
+
+    window.__media = { connections, remoteAudio, identity, tones, readVideo, readAudio, lips, context };
 })();

@@ -1,0 +1,50 @@
+/* Namespaces of Jitsi's dialect of XMPP. */
+#ifndef XMPP_NS_H
+#define XMPP_NS_H
+
+#define NS_CLIENT "jabber:client"
+#define NS_FRAMING "urn:ietf:params:xml:ns:xmpp-framing"
+#define NS_STREAM "http://etherx.jabber.org/streams"
+#define NS_STREAM_ERRORS "urn:ietf:params:xml:ns:xmpp-streams"
+#define NS_SASL "urn:ietf:params:xml:ns:xmpp-sasl"
+#define NS_BIND "urn:ietf:params:xml:ns:xmpp-bind"
+#define NS_SESSION "urn:ietf:params:xml:ns:xmpp-session"
+#define NS_STANZAS "urn:ietf:params:xml:ns:xmpp-stanzas"
+#define NS_SM "urn:xmpp:sm:3"
+#define NS_PING "urn:xmpp:ping"
+#define NS_DISCO_INFO "http://jabber.org/protocol/disco#info"
+#define NS_DISCO_ITEMS "http://jabber.org/protocol/disco#items"
+#define NS_EXTDISCO_1 "urn:xmpp:extdisco:1"
+#define NS_EXTDISCO_2 "urn:xmpp:extdisco:2"
+#define NS_CAPS "http://jabber.org/protocol/caps"
+#define NS_NICK "http://jabber.org/protocol/nick"
+#define NS_DELAY "urn:xmpp:delay"
+#define NS_DATA "jabber:x:data"
+
+#define NS_MUC "http://jabber.org/protocol/muc"
+#define NS_MUC_USER "http://jabber.org/protocol/muc#user"
+#define NS_MUC_ADMIN "http://jabber.org/protocol/muc#admin"
+#define NS_MUC_OWNER "http://jabber.org/protocol/muc#owner"
+#define NS_MUC_ROOMINFO "http://jabber.org/protocol/muc#roominfo"
+#define NS_MUC_ROOMCONFIG "http://jabber.org/protocol/muc#roomconfig"
+
+#define NS_JITMEET "http://jitsi.org/jitmeet"
+#define NS_JITMEET_AUDIO "http://jitsi.org/jitmeet/audio"
+#define NS_JITMEET_VIDEO "http://jitsi.org/jitmeet/video"
+#define NS_JITMEET_DESKTOP "http://jitsi.org/jitmeet/desktop"
+#define NS_FOCUS "http://jitsi.org/protocol/focus"
+#define NS_JIBRI "http://jitsi.org/protocol/jibri"
+#define NS_COLIBRI "http://jitsi.org/protocol/colibri"
+#define NS_DISPLAY_NAME "http://jitsi.org/protocol/display-name"
+
+#define NS_JINGLE "urn:xmpp:jingle:1"
+#define NS_JINGLE_ERRORS "urn:xmpp:jingle:errors:1"
+#define NS_JINGLE_RTP "urn:xmpp:jingle:apps:rtp:1"
+#define NS_JINGLE_RTCP_FB "urn:xmpp:jingle:apps:rtp:rtcp-fb:0"
+#define NS_JINGLE_HDREXT "urn:xmpp:jingle:apps:rtp:rtp-hdrext:0"
+#define NS_JINGLE_SOURCES "urn:xmpp:jingle:apps:rtp:ssma:0"
+#define NS_JINGLE_DTLS "urn:xmpp:jingle:apps:dtls:0"
+#define NS_JINGLE_GROUPING "urn:xmpp:jingle:apps:grouping:0"
+#define NS_JINGLE_ICE "urn:xmpp:jingle:transports:ice-udp:1"
+
+#endif

@@ -212,7 +212,7 @@ static void reload(struct supervisor *super)
     }
     struct config *old = super->config;
     super->config = config;
-    if (data_load_secrets(super) < 0) {
+    if (data_load_secrets(super) < 0 || certificate_reload(super) < 0) {
         super->config = old;
         config_free(&config);
         return;

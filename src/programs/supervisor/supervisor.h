@@ -19,7 +19,7 @@ struct supervisor;
 struct unit;
 struct recordings;
 struct renders;
-struct certificate;
+struct certificates;
 
 /* What goes into a start message. */
 struct start {
@@ -94,8 +94,8 @@ struct supervisor {
     struct list units;
     struct recordings *recordings;
     struct renders *renders;
-    struct certificate *certificate;
-    json_t *links; /* of web, until printed */
+    struct certificates *certificates; /* NULL: no TLS */
+    json_t *links;                     /* of web, until printed */
     bool announced;
     bool stopping;
     int status;
@@ -180,12 +180,12 @@ void renders_ask(struct supervisor *super, json_t *message);
 /* Forgets what waits, and stops what runs, for a recording that goes away. */
 void renders_forget(struct supervisor *super, const char *recording);
 
-/* certificate.c */
+/* certificate.c: when TLS is on */
 int certificate_open(struct supervisor *super) MUST_USE;
 void certificate_close(struct supervisor *super);
-/* Sends chain and key to a new edge, or again after a reload. */
+/* After a reload of the configuration; on failure the old one stays in use. */
+int certificate_reload(struct supervisor *super) MUST_USE;
+/* Gives edge chain and key. */
 void certificate_send(struct supervisor *super);
-/* Whether edge can have one. */
-bool certificate_there(const struct supervisor *super);
 
 #endif

@@ -136,6 +136,14 @@ static bool is_common(struct slice password)
     return is_run(password) || repeats(password);
 }
 
+/* The name itself, or with digits and marks around it. */
+static bool is_same_name(struct slice password, struct slice name)
+{
+    struct slice middle = core(name);
+    return slice_eq_nocase(password, name) ||
+           (middle.len > 0 && slice_eq_nocase(core(password), middle));
+}
+
 enum password_fault password_judge(struct slice password, struct slice account)
 {
     if (password.len > PASSWORD_BYTES_MAX)
@@ -144,9 +152,7 @@ enum password_fault password_judge(struct slice password, struct slice account)
         return PASSWORD_SHORT;
     struct slice local = account;
     local.len = slice_index(account, '@');
-    if (slice_eq_nocase(password, account) ||
-        (core(account).len > 0 && slice_eq_nocase(core(password), core(account))) ||
-        (local.len >= 3 && slice_eq_nocase(core(password), core(local))))
+    if (is_same_name(password, account) || is_same_name(password, local))
         return PASSWORD_ACCOUNT;
     return is_common(password) ? PASSWORD_COMMON : PASSWORD_GOOD;
 }

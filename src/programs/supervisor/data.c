@@ -76,6 +76,16 @@ int data_make(struct supervisor *super, const char *name)
     return dir_give(super->data_fd, name, super->child_uid, super->child_gid);
 }
 
+static int name_run(struct supervisor *super)
+{
+    uint8_t bytes[16];
+    if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+        return ERR_IO;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        (void)snprintf(super->run + 2 * i, 3, "%02x", bytes[i]);
+    return 0;
+}
+
 int data_open(struct supervisor *super)
 {
     static const char *const children[] = {"recordings", "school", "acme"};
@@ -88,6 +98,8 @@ int data_open(struct supervisor *super)
         err = lock(super);
     if (!err)
         err = check_way(super);
+    if (!err)
+        err = name_run(super);
     if (err)
         return err;
     for (size_t i = 0; i < ARRAY_LEN(children) && !err; i++)

@@ -21,8 +21,9 @@ json_t *house_settings(struct supervisor *super, const char *program)
 {
     json_t *settings = config_settings(super->config, program);
     json_t *common =
-        json_pack("{s:s,s:s,s:b,s:s,s:{}}", "host", config_text(super->config, "host"), "url",
-                  super->url, "demo", super->demo, "version", DARASA_VERSION, "directories");
+        json_pack("{s:s,s:s,s:b,s:s,s:s,s:{}}", "host", config_text(super->config, "host"), "url",
+                  super->url, "demo", super->demo, "version", DARASA_VERSION, "run", super->run,
+                  "directories");
     bool ok = settings && common && json_object_update(settings, common) == 0;
     /* "default" is the supervisor's riddle, not theirs. */
     if (ok && json_object_get(settings, "tls"))

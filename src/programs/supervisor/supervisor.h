@@ -83,6 +83,7 @@ struct supervisor {
     char url[512];
     const char *tls; /* "off", "auto", "local", "files" */
     char token_secret[65];
+    char run[33]; /* names this start of the house: docs/bus.md */
     json_t *issuers;
     uid_t child_uid; /* who owns what children write; (uid_t)-1: nobody else */
     gid_t child_gid;

@@ -421,10 +421,8 @@ struct deflate *conns_deflate(struct conns *conns)
     return conns->deflate;
 }
 
-static bool make_room(struct conns *conns)
+bool conns_make_room(struct conns *conns)
 {
-    if (conns->count < conns->limits.connections)
-        return true;
     if (list_empty(&conns->spare)) {
         count_add(conns->counters, COUNT_REFUSED_CONNECTIONS, 1);
         return false;
@@ -441,12 +439,23 @@ static int start(struct conn *conn, struct tls_context *context)
     return tls_new(context, &conn->tls);
 }
 
+/* Best effort: a full house tells whoever can be told in one write to come back. */
+static void turn_away(int fd, enum conn_kind kind)
+{
+    static const char ANSWER[] = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 10\r\n"
+                                 "content-length: 0\r\nconnection: close\r\n\r\n";
+    if (kind == CONN_TLS || write(fd, ANSWER, sizeof ANSWER - 1) < 0)
+        (void)shutdown(fd, SHUT_RDWR); /* it is closed next */
+    close(fd);
+}
+
 int conns_adopt(struct conns *conns, int fd, enum conn_kind kind, struct tls_context *context,
                 const char *address)
 {
-    struct conn *conn = make_room(conns) ? calloc(1, sizeof *conn) : NULL;
+    bool room = conns->count < conns->limits.connections || conns_make_room(conns);
+    struct conn *conn = room ? calloc(1, sizeof *conn) : NULL;
     if (!conn) {
-        close(fd);
+        turn_away(fd, kind);
         return ERR_LIMIT;
     }
     conn->all = conns;

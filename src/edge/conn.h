@@ -30,7 +30,7 @@ struct conn_limits {
 /* For schools: long enough for bad mobile links, short enough to outlast a flood. */
 #define CONN_LIMITS_DEFAULT                                                                        \
     {                                                                                              \
-        .connections = 4096, .queue = 4 * 1024 * 1024, .handshake = 10 * USEC_PER_SEC,             \
+        .connections = 20000, .queue = 4 * 1024 * 1024, .handshake = 10 * USEC_PER_SEC,            \
         .head = 10 * USEC_PER_SEC, .body = 60 * USEC_PER_SEC, .answer = 60 * USEC_PER_SEC,         \
         .idle = 60 * USEC_PER_SEC, .stall = 30 * USEC_PER_SEC, .ping = 20 * USEC_PER_SEC,          \
         .silence = 55 * USEC_PER_SEC, .tick = 2 * USEC_PER_SEC,                                    \
@@ -60,6 +60,8 @@ void conns_set_limits(struct conns *conns, const struct conn_limits *limits);
  * `address`: the peer's, as text. ERR_LIMIT: too many. */
 int conns_adopt(struct conns *conns, int fd, enum conn_kind kind, struct tls_context *context,
                 const char *address) MUST_USE;
+/* Drops one connection that has no request under way; false, and counted, when there is none. */
+bool conns_make_room(struct conns *conns);
 /* Those paused with conn_pause read again. */
 void conns_resume(struct conns *conns);
 /* The shared compression engine. */

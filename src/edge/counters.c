@@ -33,4 +33,6 @@ void counters_init(struct counters *counters, struct metrics *metrics)
 {
     for (size_t i = 0; i < COUNTERS; i++)
         counters->at[i] = metrics_counter(metrics, NAMES[i]);
+    /* The page outlives a process that was killed; its connections did not. */
+    *counters->at[COUNT_CONNECTIONS] = *counters->at[COUNT_SOCKETS] = 0;
 }

@@ -110,8 +110,7 @@ static void answer_recording(struct edge *edge, struct exchange *exchange, const
     struct file file;
     char checked[PATH_SIZE];
     struct buf url;
-    struct slice body = buf_slice(&exchange->response.body.data);
-    (void)body; /* beside a file there is none */
+    /* What stands beside a file is not meant. */
     buf_clear(&exchange->response.body.data);
     buf_init(&url, PATH_SIZE);
     buf_add_byte(&url, '/');

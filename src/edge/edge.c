@@ -72,7 +72,7 @@ static void on_accept(struct loop_io *io, uint32_t events)
         char address[64];
         int fd = accept4(io->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
-            count_add(&edge->counters, COUNT_REFUSED_CONNECTIONS, 1);
+            conns_make_room(edge->conns);
             loop_unwatch(edge->loop, io);
             if (loop_timer_set(edge->loop, &listener->again, loop_now(edge->loop) + ACCEPT_PAUSE) <
                 0)
@@ -121,9 +121,8 @@ static int start(struct edge *edge)
     return err;
 }
 
-int edge_new(struct loop *loop, struct metrics *metrics, json_t *settings,
-             const struct edge_roots *roots, const struct edge_handler *handler,
-             struct edge **ret_edge)
+int edge_new(struct loop *loop, struct metrics *metrics, const struct edge_roots *roots,
+             const struct edge_handler *handler, struct edge **ret_edge)
 {
     struct edge *edge = calloc(1, sizeof *edge);
     if (!edge)
@@ -138,9 +137,8 @@ int edge_new(struct loop *loop, struct metrics *metrics, json_t *settings,
     buf_init(&edge->plain, LINK_FRAME_MAX);
     buf_init(&edge->packed, LINK_FRAME_MAX);
     upstream_init(edge);
-    int err = settings_read(settings, &edge->settings);
-    if (!err)
-        err = start(edge);
+    edge->settings.limits = (struct conn_limits)CONN_LIMITS_DEFAULT;
+    int err = start(edge);
     if (err) {
         edge_free(&edge);
         return err;
@@ -177,9 +175,9 @@ void edge_free(struct edge **edge)
     free(dead);
 }
 
-int edge_set_settings(struct edge *edge, json_t *settings)
+int edge_set_settings(struct edge *edge, json_t *settings, const char **ret_key)
 {
-    int err = settings_read(settings, &edge->settings);
+    int err = settings_read(settings, &edge->settings, ret_key);
     if (!err)
         conns_set_limits(edge->conns, &edge->settings.limits);
     return err;

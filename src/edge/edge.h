@@ -25,15 +25,14 @@ struct edge_handler {
     void *arg;
 };
 
-/* Settings are read as edge_set_settings does. `metrics` may be NULL. ERR_FORMAT: a setting is
- * wrong; ERR_MEMORY. Takes the roots in any case. */
-int edge_new(struct loop *loop, struct metrics *metrics, json_t *settings,
-             const struct edge_roots *roots, const struct edge_handler *handler,
-             struct edge **ret_edge) MUST_USE;
+/* With default settings. `metrics` may be NULL. ERR_MEMORY. Takes the roots in any case. */
+int edge_new(struct loop *loop, struct metrics *metrics, const struct edge_roots *roots,
+             const struct edge_handler *handler, struct edge **ret_edge) MUST_USE;
 /* Drops every connection. */
 void edge_free(struct edge **edge);
-/* New settings for what comes from now on; ERR_FORMAT: one is wrong, the old ones stay. */
-int edge_set_settings(struct edge *edge, json_t *settings) MUST_USE;
+/* Settings (docs/edge.md) for what comes from now on; ERR_FORMAT: *ret_key names the wrong one, the
+ * old ones stay. */
+int edge_set_settings(struct edge *edge, json_t *settings, const char **ret_key) MUST_USE;
 /* Takes a listening, non-blocking socket. One of CONN_TLS turns redirection of plain requests on
  * and accepts once there is a certificate. ERR_LIMIT: too many; ERR_IO. */
 int edge_listen(struct edge *edge, enum conn_kind kind, int fd) MUST_USE;

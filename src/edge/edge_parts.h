@@ -82,7 +82,8 @@ struct client {
 };
 
 /* settings.c */
-int settings_read(json_t *json, struct settings *ret_settings) MUST_USE;
+/* ERR_FORMAT: *ret_key names what is wrong, ret_settings is untouched. */
+int settings_read(json_t *json, struct settings *ret_settings, const char **ret_key) MUST_USE;
 bool settings_trusts(const struct settings *settings, const char *address);
 
 /* dispatch.c */

@@ -19,7 +19,13 @@ static int read_ms(json_t *json, const char *key, usec_t *value)
     return 0;
 }
 
-static int read_limits(json_t *json, struct conn_limits *limits)
+static int wrong(const char **ret_key, const char *key)
+{
+    *ret_key = key;
+    return ERR_FORMAT;
+}
+
+static int read_limits(json_t *json, struct conn_limits *limits, const char **ret_key)
 {
     const struct {
         const char *key;
@@ -33,18 +39,18 @@ static int read_limits(json_t *json, struct conn_limits *limits)
     };
     for (size_t i = 0; i < ARRAY_LEN(times); i++)
         if (read_ms(json, times[i].key, times[i].value) < 0)
-            return ERR_FORMAT;
-    json_t *count = json_object_get(json, "edge.connections");
+            return wrong(ret_key, times[i].key);
+    json_t *count = json_object_get(json, "limits.connections");
     json_t *queue = json_object_get(json, "edge.queue_bytes");
     if (count) {
-        if (json_integer_value(count) < 1 || json_integer_value(count) > 65000)
-            return ERR_FORMAT;
+        if (json_integer_value(count) < 1 || json_integer_value(count) > 1000000)
+            return wrong(ret_key, "limits.connections");
         limits->connections = (uint32_t)json_integer_value(count);
     }
     if (queue) {
         if (json_integer_value(queue) < (json_int_t)QUEUE_MIN ||
             json_integer_value(queue) > (json_int_t)QUEUE_MAX)
-            return ERR_FORMAT;
+            return wrong(ret_key, "edge.queue_bytes");
         limits->queue = (size_t)json_integer_value(queue);
     }
     return 0;
@@ -72,7 +78,7 @@ static int read_proxy(struct slice text, struct proxy *ret_proxy)
 
 static int read_proxies(json_t *json, struct settings *settings)
 {
-    json_t *value = json_object_get(json, "edge.trusted_proxy");
+    json_t *value = json_object_get(json, "listen.trusted_proxy");
     struct slice list = slice_str(json_string_value(value));
     if (value && !json_is_string(value))
         return ERR_FORMAT;
@@ -88,14 +94,17 @@ static int read_proxies(json_t *json, struct settings *settings)
     return 0;
 }
 
-int settings_read(json_t *json, struct settings *ret_settings)
+int settings_read(json_t *json, struct settings *ret_settings, const char **ret_key)
 {
     struct settings settings = {.limits = CONN_LIMITS_DEFAULT};
-    if (read_limits(json, &settings.limits) < 0 || read_proxies(json, &settings) < 0)
-        return ERR_FORMAT;
+    int err = read_limits(json, &settings.limits, ret_key);
+    if (err)
+        return err;
+    if (read_proxies(json, &settings) < 0)
+        return wrong(ret_key, "listen.trusted_proxy");
     struct slice url = slice_str(json_string_value(json_object_get(json, "url")));
     if (!slice_copy(url, settings.url, sizeof settings.url))
-        return ERR_FORMAT;
+        return wrong(ret_key, "url");
     *ret_settings = settings;
     return 0;
 }

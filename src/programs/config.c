@@ -47,6 +47,9 @@ static const struct key keys[] = {
     {"listen.https", ENDPOINT, "auto", "", 0, 0, 0, 0, "HTTPS, when tls is not off. auto: 443."},
     {"listen.admin", ENDPOINT, "127.0.0.1:9090", "", 0, 0, 0, 0,
      "/metrics, /healthz and /readyz, for the administrator's eyes only."},
+    {"listen.trusted_proxy", TEXT, "", "edge", 0, 0, 0, 0,
+     "Addresses or networks (10.0.0.0/8), by commas, whose X-Forwarded-For and X-Forwarded-Proto "
+     "are believed."},
 
     {"tls", CHOICE, "default", "edge web signal", "default off auto local files", 0, 0, 0,
      "auto: ACME (Let's Encrypt). local: a certificate authority made here, for a LAN. files: your "

@@ -90,9 +90,10 @@ static void on_tls(struct program *program, json_t *message, const int *fds, siz
 
 static void on_config(struct program *program, json_t *message, const int *fds, size_t count)
 {
+    const char *key = NULL;
     close_all(fds, count);
-    if (edge_set_settings(program->edge, json_object_get(message, "settings")) < 0)
-        log_error("settings refused");
+    if (edge_set_settings(program->edge, json_object_get(message, "settings"), &key) < 0)
+        log_error("settings refused key=%s", key);
     else
         log_info("settings loaded");
 }
@@ -173,13 +174,16 @@ int main(void)
     const struct child_handler handler = {on_link, on_message, on_stop, &program};
     (void)signal(SIGPIPE, SIG_IGN); /* cannot fail; a write then says EPIPE */
     program.loop = loop_new();
-    int err = program.loop ? edge_new(program.loop, child_metrics(program.child), settings, &roots,
+    const char *what = "memory";
+    int err = program.loop ? edge_new(program.loop, child_metrics(program.child), &roots,
                                       &edge_handler, &program.edge)
                            : ERR_MEMORY;
     if (!err)
+        err = edge_set_settings(program.edge, settings, &what);
+    if (!err)
         err = rules_get("edge", settings, &rules);
     if (err) {
-        log_error("start failed err=%s", err_name(err));
+        log_error("start failed what=%s err=%s", what, err_name(err));
         return EXIT_FAILURE;
     }
     child_enter(program.child, program.loop, &rules.sandbox, &handler);

@@ -193,6 +193,8 @@ int ws_reader_next(struct ws_reader *reader, uint8_t *data, size_t len, size_t *
         shrink(&reader->message);
     for (;;) {
         struct frame frame;
+        if (*ret_used == len)
+            return ERR_AGAIN;
         int err = read_frame(reader, data + *ret_used, len - *ret_used, &frame);
         if (err)
             return err;

@@ -1,6 +1,5 @@
 #include "bridge/worker.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -20,44 +19,6 @@ void worker_set_timer(struct worker *worker, struct loop_timer *timer, usec_t at
         ++*worker->count.memory; /* input will set it again */
 }
 
-static void make_counters(struct worker *worker)
-{
-    static const struct {
-        size_t at;
-        const char *name;
-    } names[] = {
-#define COUNTER(member, name) {offsetof(struct worker_counters, member), "darasa_bridge_" name}
-        COUNTER(received, "datagrams_received_total"),
-        COUNTER(received_bytes, "bytes_received_total"),
-        COUNTER(sent, "datagrams_sent_total"),
-        COUNTER(sent_bytes, "bytes_sent_total"),
-        COUNTER(messages, "send_messages_total"),
-        COUNTER(send_full, "dropped_total{reason=\"socket full\"}"),
-        COUNTER(not_ready, "dropped_total{reason=\"receiver not ready\"}"),
-        COUNTER(protect_fail, "dropped_total{reason=\"not encrypted\"}"),
-        COUNTER(passed, "passed_to_workers_total"),
-        COUNTER(pass_full, "dropped_total{reason=\"worker link full\"}"),
-        COUNTER(taken, "taken_from_workers_total"),
-        COUNTER(unknown_ufrag, "refused_total{reason=\"unknown ufrag\"}"),
-        COUNTER(unknown_path, "refused_total{reason=\"unknown path\"}"),
-        COUNTER(not_media, "refused_total{reason=\"not expected\"}"),
-        COUNTER(endpoints, "endpoints"),
-        COUNTER(conferences, "conferences"),
-        COUNTER(memory, "allocation_failures_total"),
-#undef COUNTER
-    };
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        uint64_t *counter = metrics_counter(worker->config.metrics, names[i].name);
-        memcpy((char *)&worker->count + names[i].at, &counter, sizeof counter);
-    }
-    for (size_t i = 0; i < ARRAY_LEN(worker->count.refused); i++) {
-        char name[METRICS_NAME_MAX];
-        (void)snprintf(name, sizeof name, "darasa_bridge_refused_total{reason=\"%s\"}",
-                       err_name(-(int)i));
-        worker->count.refused[i] = metrics_counter(worker->config.metrics, name);
-    }
-}
-
 static void before_sleep(void *arg, usec_t now)
 {
     struct worker *worker = arg;
@@ -70,8 +31,7 @@ static void before_sleep(void *arg, usec_t now)
 static void on_housekeeping(struct loop_timer *timer, usec_t now)
 {
     struct worker *worker = CONTAINER_OF(timer, struct worker, housekeeping);
-    *worker->count.conferences = map_count(worker->rooms);
-    *worker->count.endpoints = map_count(worker->by_ufrag);
+    count_conferences(worker);
     worker_set_timer(worker, timer, now + HOUSEKEEPING);
 }
 
@@ -88,7 +48,7 @@ int worker_new(const struct worker_config *config, struct worker **ret_worker)
         buf_init(&worker->peers[i].batch, WORKER_PASS_MAX);
     }
     loop_timer_init(&worker->housekeeping, on_housekeeping);
-    make_counters(worker);
+    count_start(worker);
     worker->rooms = map_new(WORKER_CONFERENCES_MAX, random_u64());
     worker->by_ufrag = map_new(WORKER_ENDPOINTS_MAX, random_u64());
     worker->by_ssrc = map_new(WORKER_SSRCS_MAX, random_u64());
@@ -263,6 +223,7 @@ static void room_free(struct room *room, usec_t now)
     recording_end(room, now);
     list_remove(&room->dirty);
     loop_timer_clear(room->worker->config.loop, &room->timer);
+    count_retire(room);
     map_del(room->worker->rooms, slice_str(room->id));
     conference_free(&room->conference);
     free(room);

@@ -18,6 +18,7 @@
 /* Datagrams for another worker that wait for the end of the turn: 100 ms of 20 Mb/s. */
 #define WORKER_PASS_MAX ((size_t)256 * 1024)
 #define WORKER_NO_PEER (-1)
+#define WORKER_MEDIA_COUNTERS 17
 
 struct room {
     char id[CONTROL_ID_MAX];
@@ -102,6 +103,7 @@ struct worker_counters {
     uint64_t *endpoints;
     uint64_t *conferences;
     uint64_t *memory; /* allocations refused */
+    uint64_t *media[WORKER_MEDIA_COUNTERS];
 };
 
 struct sender;
@@ -123,6 +125,7 @@ struct worker {
     struct sender *sender;
     struct loop_timer housekeeping;
     unsigned generation;
+    uint64_t retired[WORKER_MEDIA_COUNTERS]; /* by conferences that are gone */
     usec_t guess_since; /* unknown media tried by SSRC in the second that began here */
     unsigned guesses;
 };
@@ -131,6 +134,13 @@ struct worker {
 void worker_set_timer(struct worker *worker, struct loop_timer *timer, usec_t at);
 /* Reacts to whatever input, tick or news did to the transport: datagrams, state, timer. */
 void endpoint_update(struct endpoint *endpoint, usec_t now);
+
+/* worker_count.c */
+void count_start(struct worker *worker);
+/* Sums up what the conferences counted; a few times a minute is enough. */
+void count_conferences(struct worker *worker);
+/* Keeps what a conference counted before it goes. */
+void count_retire(struct room *room);
 
 /* worker_receive.c */
 int receive_start(struct worker *worker, int fd) MUST_USE;

@@ -181,16 +181,29 @@ async def one_worker():
     # Nonsense from signal: the link is closed, the process stays.
     bridge.say(ENDPOINT, b'{"conference": 7}')
     await until("the link is closed", lambda: ("closed", None) in bridge.notices)
+    assert bridge.counter("darasa_bridge_datagrams_sent_total") > 500
+    assert bridge.counter("darasa_bridge_send_messages_total") <= bridge.counter("darasa_bridge_datagrams_sent_total")
     assert bridge.stop() == 0
 
 
 async def two_workers():
+    """Which socket gets a client's datagrams is the kernel's choice: again until it was the wrong one."""
+    for _ in range(8):
+        if await spread() > 100:
+            return
+    raise AssertionError("no datagram ever reached the other worker")
+
+
+async def spread():
     first = Bridge(BINARY, 0, 0, 2)
     second = Bridge(BINARY, first.port, 1, 2)
     join_workers(first, second)
     await two_talk([first, second])
+    passed, taken = second.counter("darasa_bridge_passed_to_workers_total"), first.counter("darasa_bridge_taken_from_workers_total")
+    assert passed == taken, (passed, taken)
     assert first.stop() == 0
     assert second.stop() == 0
+    return passed
 
 
 def main():

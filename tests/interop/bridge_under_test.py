@@ -2,6 +2,7 @@
 import asyncio, json, os, secrets, socket, struct, subprocess
 
 SOL_UDP, UDP_GRO, IP_PKTINFO = 17, 104, 8
+METRICS_SIZE = 224 * 80 + 64  # os/metrics.h
 HELLO, CONFERENCE, ENDPOINT, ENDPOINT_GONE, CONFERENCE_GONE, SYNC_DONE, EVENT = range(1, 8)
 ENDPOINT_STATE, SOURCE_MAPS, FORWARDED, SPEAKER, SENDER_CONSTRAINTS, CONNECTION_STATS, FEED_STATE = range(20, 27)
 
@@ -31,9 +32,11 @@ class Bridge:
 
         self.process = subprocess.Popen([binary], preexec_fn=prepare, close_fds=False)
         theirs.close()
+        self.metrics = os.memfd_create("metrics")
+        os.ftruncate(self.metrics, METRICS_SIZE)
         candidate = {"ip": "127.0.0.1", "port": self.port, "type": "host", "priority": 2130706431, "foundation": "1"}
-        self.tell({"type": "start", "program": "bridge", "number": number, "log": log, "fds": ["udp"],
-                   "settings": {"workers": workers, "candidates": [candidate]}}, [self.udp.fileno()])
+        self.tell({"type": "start", "program": "bridge", "number": number, "log": log, "fds": ["udp", "metrics"],
+                   "settings": {"workers": workers, "candidates": [candidate]}}, [self.udp.fileno(), self.metrics])
         self.link = None
 
     def tell(self, message, fds=()):
@@ -86,11 +89,19 @@ class Bridge:
                 await self.news.wait()
         return await asyncio.wait_for(look(), timeout)
 
+    def counter(self, name):
+        page = os.pread(self.metrics, METRICS_SIZE, 0)
+        for at in range(64, METRICS_SIZE, 80):
+            if page[at:at + 72].rstrip(b"\0") == name.encode():
+                return struct.unpack_from("<Q", page, at + 72)[0]
+        return None
+
     def stop(self):
         self.tell({"type": "stop"})
         status = self.process.wait(10)
         self.control.close()
         self.udp.close()
+        os.close(self.metrics)
         return status
 
 

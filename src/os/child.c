@@ -60,6 +60,9 @@ static void receive_start(struct child *child)
 struct child *child_start(const char *program)
 {
     log_init(program, LOG_LEVEL_INFO);
+    int err = sandbox_step_down();
+    if (err)
+        die("change of user", err);
     struct child *child = calloc(1, sizeof *child);
     if (!child)
         die("memory", ERR_MEMORY);
@@ -70,7 +73,7 @@ struct child *child_start(const char *program)
         die("settings are missing", ERR_FORMAT);
     int fd = child_fd(child, "metrics", 0);
     if (fd >= 0) {
-        int err = metrics_map(fd, true, &child->metrics);
+        err = metrics_map(fd, true, &child->metrics);
         close(fd);
         if (err)
             die("metrics page", err);

@@ -25,8 +25,9 @@ struct child_handler {
     void *arg;
 };
 
-/* First call of main(): takes descriptor CONTROL_FD, waits (blocking, at most 10 s) for the "start"
- * message, initialises logging. Exits the process with a message when that fails. */
+/* First call of main(): steps down from root, takes descriptor CONTROL_FD, waits (blocking, at most
+ * 10 s) for the "start" message, initialises logging. Exits the process with a message when that
+ * fails. */
 struct child *child_start(const char *program);
 /* The settings that the supervisor gave ("settings" of the start message); lives as long as child.
  */

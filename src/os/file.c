@@ -185,8 +185,10 @@ static int give_entry(void *arg, int dir, const char *name)
     struct give give = *(const struct give *)arg;
     struct stat st;
     int err = 0;
-    if (fchownat(dir, name, give.uid, give.gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-        fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return from_errno();
+    if ((st.st_uid != give.uid || st.st_gid != give.gid) &&
+        fchownat(dir, name, give.uid, give.gid, AT_SYMLINK_NOFOLLOW) < 0)
         return from_errno();
     if (!S_ISDIR(st.st_mode))
         return 0;
@@ -202,11 +204,8 @@ static int give_entry(void *arg, int dir, const char *name)
 
 int dir_give(int dir, const char *name, uid_t uid, gid_t gid)
 {
-    struct stat st;
     struct give give = {uid, gid, DEPTH_MAX};
-    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return from_errno();
-    return st.st_uid == uid ? 0 : give_entry(&give, dir, name);
+    return give_entry(&give, dir, name);
 }
 
 static int add_size(void *arg, int dir, const char *name)

@@ -27,8 +27,8 @@ int dir_open(int dir, const char *path, int *ret_fd) MUST_USE;
 int dir_each(int dir, int (*visit)(void *arg, int dir, const char *name), void *arg) MUST_USE;
 /* Removes a file or a whole tree, never following links, at most 16 levels deep. ERR_NOT_FOUND. */
 int dir_remove(int dir, const char *name) MUST_USE;
-/* Gives a directory with all below it to a user, never following links; does nothing when it is
- * theirs already. ERR_DENIED, ERR_IO, ERR_LIMIT: deeper than 16 levels. */
+/* Gives a directory with all below it to a user, never following links. ERR_DENIED, ERR_IO,
+ * ERR_LIMIT: deeper than 16 levels. */
 int dir_give(int dir, const char *name, uid_t uid, gid_t gid) MUST_USE;
 /* Sum of the sizes of the plain files directly in `dir`. */
 int dir_size(int dir, uint64_t *ret_bytes) MUST_USE;

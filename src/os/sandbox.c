@@ -123,11 +123,29 @@ static bool drop_capabilities(void)
     return syscall(SYS_capset, &head, none) == 0;
 }
 
+/* Started by root, whether or not we stepped down meanwhile. */
+static bool has_root(void)
+{
+    uid_t real, effective, saved;
+    return getresuid(&real, &effective, &saved) == 0 && (effective == 0 || saved == 0);
+}
+
+int sandbox_step_down(void)
+{
+    const struct passwd *user = geteuid() == 0 ? getpwnam(SANDBOX_USER) : NULL;
+    if (!user)
+        return 0;
+    return setgroups(0, NULL) == 0 && setegid(user->pw_gid) == 0 && seteuid(user->pw_uid) == 0
+               ? 0
+               : ERR_IO;
+}
+
+/* For good. */
 static bool change_user(void)
 {
-    if (geteuid() != 0)
+    const struct passwd *user = has_root() ? getpwnam(SANDBOX_USER) : NULL;
+    if (!has_root())
         return true;
-    const struct passwd *user = getpwnam(SANDBOX_USER);
     if (!user)
         return drop_capabilities();
     return setgroups(0, NULL) == 0 && setresgid(user->pw_gid, user->pw_gid, user->pw_gid) == 0 &&
@@ -158,8 +176,8 @@ static bool set_limits(const struct sandbox_rules *rules)
 
 int sandbox_enter(const struct sandbox_rules *rules, const char **ret_trouble)
 {
-    int ruleset;
-    int err = landlock_prepare(rules, &ruleset);
+    int ruleset = -1;
+    int err = has_root() && seteuid(0) < 0 ? ERR_IO : landlock_prepare(rules, &ruleset);
     if (err) {
         *ret_trouble = "landlock paths";
         return err;

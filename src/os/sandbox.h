@@ -35,6 +35,9 @@ struct sandbox_rules {
     uint32_t files_max;     /* RLIMIT_NOFILE; 0: leave */
 };
 
+/* First thing in a process started by root: what it makes from here to sandbox_enter belongs to the
+ * user `darasa` when that user exists; root comes back only there, to open the paths. ERR_IO. */
+int sandbox_step_down(void) MUST_USE;
 /* Irreversible. Opens the paths, then with root: becomes the user `darasa` when that user exists,
  * drops every capability when it does not. ERR_IO: a wall could not be raised, *ret_trouble says
  * which (never silently without it); ERR_NOT_FOUND: a path is not there.

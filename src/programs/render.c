@@ -71,7 +71,7 @@ static int run_job(const char *name, struct job *job)
     static const struct {
         const char *name;
         int (*run)(struct job *);
-    } jobs[] = {{"tracks", job_tracks}};
+    } jobs[] = {{"tracks", job_tracks}, {"audio", job_audio}, {"mp4", job_mp4}};
     for (size_t i = 0; name && i < ARRAY_LEN(jobs); i++) {
         if (strcmp(name, jobs[i].name) == 0)
             return jobs[i].run(job);

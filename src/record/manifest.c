@@ -113,13 +113,18 @@ int manifest_add_track(json_t *manifest, json_t *track)
     return append(manifest, "tracks", track);
 }
 
-int manifest_add_trouble(json_t *manifest, const struct timeline_source *source, const char *what,
-                         uint64_t count)
+json_t *manifest_trouble(const struct timeline_source *source, const char *what, uint64_t count)
 {
     json_t *trouble = json_pack("{s:s,s:I}", "what", what, "count", (json_int_t)count);
     if (trouble && source)
         (void)json_object_set_new(trouble, "source", json_string(source->name)); /* or without */
-    return append(manifest, "troubles", trouble);
+    return trouble;
+}
+
+int manifest_add_trouble(json_t *manifest, const struct timeline_source *source, const char *what,
+                         uint64_t count)
+{
+    return append(manifest, "troubles", manifest_trouble(source, what, count));
 }
 
 static int set_file(json_t *files, const char *key, int out, const char *name)
@@ -153,7 +158,21 @@ int manifest_write(json_t *manifest, int out)
     return err;
 }
 
-int manifest_refresh(int out)
+static int add_new_troubles(json_t *manifest, const json_t *troubles)
+{
+    json_t *known = json_object_get(manifest, "troubles");
+    for (size_t i = 0; i < json_array_size(troubles); i++) {
+        json_t *trouble = json_array_get(troubles, i);
+        bool is_new = true;
+        for (size_t k = 0; k < json_array_size(known); k++)
+            is_new = is_new && !json_equal(json_array_get(known, k), trouble);
+        if (is_new && json_array_append(known, trouble) != 0)
+            return ERR_MEMORY;
+    }
+    return 0;
+}
+
+int manifest_refresh(int out, const json_t *troubles)
 {
     char *text;
     size_t len;
@@ -162,7 +181,10 @@ int manifest_refresh(int out)
         return err == ERR_NOT_FOUND ? 0 : err;
     json_t *manifest = json_loadb(text, len, 0, NULL);
     free(text);
-    err = json_is_object(manifest) ? manifest_write(manifest, out) : 0;
+    if (json_is_object(manifest))
+        err = add_new_troubles(manifest, troubles);
+    if (!err && json_is_object(manifest))
+        err = manifest_write(manifest, out);
     json_decref(manifest);
     return err;
 }

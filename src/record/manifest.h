@@ -18,8 +18,11 @@ int manifest_add_trouble(json_t *manifest, const struct timeline_source *source,
                          uint64_t count) MUST_USE;
 /* Sets `files` by what lies in `out` and writes the manifest there. ERR_IO, ERR_MEMORY. */
 int manifest_write(json_t *manifest, int out) MUST_USE;
-/* After another file was finished: sets `files` in the manifest there, if there is one yet. */
-int manifest_refresh(int out) MUST_USE;
+/* After another file was finished: sets `files` in the manifest there, if there is one yet, and
+ * adds what is new of `troubles` (an array, or NULL). */
+int manifest_refresh(int out, const json_t *troubles) MUST_USE;
+/* An item of `troubles`; NULL when memory is short. */
+json_t *manifest_trouble(const struct timeline_source *source, const char *what, uint64_t count);
 /* Seconds with three decimals. */
 json_t *manifest_seconds(usec_t time);
 

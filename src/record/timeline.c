@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include "base/map.h"
 #include "proto/rtp.h"
 #include "proto/vp8.h"
 
@@ -552,6 +551,16 @@ usec_t timeline_output(const struct timeline *timeline, usec_t arrival)
             output -= usec_min(arrival, pause->to) - pause->from;
     }
     return output;
+}
+
+usec_t timeline_arrival(const struct timeline *timeline, usec_t output)
+{
+    usec_t arrival = output;
+    for (size_t i = 0; i < timeline->pause_count; i++) {
+        if (timeline->pauses[i].from <= arrival)
+            arrival += timeline->pauses[i].to - timeline->pauses[i].from;
+    }
+    return arrival;
 }
 
 usec_t timeline_place(const struct timeline *timeline, const struct timeline_stream *stream,

@@ -7,6 +7,7 @@
 #ifndef RECORD_TIMELINE_H
 #define RECORD_TIMELINE_H
 
+#include "base/map.h"
 #include "record/clock_runs.h"
 #include "record/feed_axis.h"
 #include "record/spool.h"
@@ -107,6 +108,8 @@ int timeline_read(struct spool *spool, const struct record_progress *progress,
 void timeline_free(struct timeline **timeline);
 
 usec_t timeline_output(const struct timeline *timeline, usec_t arrival);
+/* The other way: the last arrival that has this output time. */
+usec_t timeline_arrival(const struct timeline *timeline, usec_t output);
 /* The stream of an RTP packet; NULL when it has none. Index in timeline->streams. */
 struct timeline_stream *timeline_stream(const struct timeline *timeline, uint32_t number,
                                         uint32_t ssrc, uint32_t *ret_index);

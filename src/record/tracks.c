@@ -51,22 +51,12 @@ static void make_file_name(const struct timeline_source *source, usec_t start, c
                    (long long)(start / USEC_PER_MSEC));
 }
 
-/* Second of arrival at which a second of output lies. */
-static size_t arrival_second(const struct timeline *timeline, usec_t output)
-{
-    usec_t arrival = output;
-    for (size_t i = 0; i < timeline->pause_count; i++) {
-        if (timeline->pauses[i].from < arrival)
-            arrival += timeline->pauses[i].to - timeline->pauses[i].from;
-    }
-    return (size_t)(usec_max(arrival, 0) / USEC_PER_SEC);
-}
-
 /* About how many entries the index of the stretch will have. */
 static size_t count_index(const struct timeline *timeline, const struct timeline_source *source,
                           usec_t start)
 {
-    size_t first = arrival_second(timeline, start), quiet = 0, keys = 0, second = first;
+    size_t first = (size_t)(timeline_arrival(timeline, usec_max(start, 0)) / USEC_PER_SEC);
+    size_t quiet = 0, keys = 0, second = first;
     for (; second < source->second_count && quiet <= STRETCH_GAP / USEC_PER_SEC; second++) {
         quiet = timeline_active(source, second) ? 0 : quiet + 1;
         keys += timeline_keys(source, second);

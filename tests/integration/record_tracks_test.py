@@ -167,6 +167,7 @@ def test_a_missing_piece_and_no_end(root):
 def test_an_empty_spool(root):
     (root / "spool").mkdir(parents=True)
     (root / "out").mkdir()
+    lib.give_to_sandbox(root / "out")
     lib.run(RENDER, root, "tracks")
     assert lib.manifest(root)["tracks"] == []
 

@@ -10,6 +10,9 @@
 
 #include "edge/range.h"
 
+/* Smaller files come with the first read. */
+#define PREFETCH_MIN (256 * 1024)
+
 int file_open(int root, const char *path, struct file *ret_file)
 {
     const struct open_how how = {
@@ -110,6 +113,8 @@ static void send(struct file *file, struct response *response, const struct rang
     response->body.from = range ? range->first : 0;
     response->body.left = range ? range->len : file->size;
     file->fd = -1;
+    if (response->body.left > PREFETCH_MIN)
+        body_prefetch(&response->body, 0);
 }
 
 void file_answer(struct file *file, const struct request *request, const char *type, bool ranged,

@@ -55,6 +55,9 @@ struct response {
 void response_init(struct response *response);
 void response_done(struct response *response);
 uint64_t body_left(const struct body *body);
+/* Lets the system read the file `skip` bytes from here in advance, so that body_read need not wait
+ * for the disk. body_read goes on doing so. */
+void body_prefetch(const struct body *body, uint64_t skip);
 /* Takes up to `size` bytes; ERR_IO when the file has become shorter or cannot be read. */
 int body_read(struct body *body, void *out, size_t size, size_t *ret_len) MUST_USE;
 /* Must an answer of that status tell its length (RFC 9110, section 8.6)? */

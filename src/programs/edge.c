@@ -11,10 +11,15 @@
 #include "os/child.h"
 #include "programs/rules.h"
 
+/* A certificate that is there comes at once. One that is yet to be asked for (ACME) needs the plain
+ * listener to serve first. */
+#define CERTIFICATE_WAIT (3 * USEC_PER_SEC)
+
 struct program {
     struct child *child;
     struct loop *loop;
     struct edge *edge;
+    struct loop_timer without; /* goes on without a certificate */
     bool ready;
 };
 
@@ -41,10 +46,18 @@ static int open_root(struct child *child, const char *name)
 
 static void tell_ready(struct program *program)
 {
-    if (program->ready || !edge_is_ready(program->edge))
+    if (program->ready)
         return;
     program->ready = true;
+    loop_timer_clear(program->loop, &program->without);
     child_ready(program->child);
+}
+
+static void on_without(struct loop_timer *timer, usec_t now)
+{
+    (void)now;
+    log_warn("no certificate yet: only plain requests are answered");
+    tell_ready(CONTAINER_OF(timer, struct program, without));
 }
 
 static void on_link(void *arg, const char *peer, unsigned number, int fd)
@@ -85,7 +98,8 @@ static void on_tls(struct program *program, json_t *message, const int *fds, siz
         log_error("certificate refused err=%s", err_name(err));
     else
         log_info("certificate loaded");
-    tell_ready(program);
+    if (edge_is_ready(program->edge))
+        tell_ready(program);
 }
 
 static void on_config(struct program *program, json_t *message, const int *fds, size_t count)
@@ -188,8 +202,14 @@ int main(void)
     }
     child_enter(program.child, program.loop, &rules.sandbox, &handler);
     listen_all(&program);
-    tell_ready(&program);
-    err = loop_run(program.loop);
+    loop_timer_init(&program.without, on_without);
+    if (edge_is_ready(program.edge))
+        tell_ready(&program);
+    else
+        err = loop_timer_set(program.loop, &program.without,
+                             loop_now(program.loop) + CERTIFICATE_WAIT);
+    if (!err)
+        err = loop_run(program.loop);
     edge_free(&program.edge);
     child_free(&program.child);
     loop_free(&program.loop);

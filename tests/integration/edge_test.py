@@ -743,6 +743,21 @@ def acme_challenge(edge):
 
 
 @test(tls=True)
+def no_certificate_yet(edge):
+    edge.write("acme", "token", "token.key")
+    edge.wait_message("ready", timeout=8)
+    assert edge.get("/.well-known/acme-challenge/token").body == b"token.key"
+    assert edge.get("/").status == 308
+    assert b"tls missing" in edge.get("/readyz", which="admin").body
+    waiting = edge.connect("https")  # served as soon as there is one
+    edge.set_tls(*certificate(edge.folder, "school.test"))
+    until(lambda: b"tls up" in edge.get("/readyz", which="admin").body, "certificate")
+    waiting.close()
+    with edge.connect_tls() as sock:
+        assert sock.version() in ("TLSv1.3", "TLSv1.2")
+
+
+@test(tls=True)
 def certificate_reload(edge):
     edge.set_tls(*certificate(edge.folder, "first.test"))
     edge.wait_message("ready")

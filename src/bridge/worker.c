@@ -110,10 +110,10 @@ void worker_link(struct worker *worker, unsigned number, int fd)
     struct peer *peer = &worker->peers[number];
     link_free(&peer->link);
     buf_clear(&peer->batch);
-    route_forget_peer(worker, number);
     const struct link_handler handler = {peer_frame, peer_closed, peer};
     if (link_new(worker->config.loop, fd, PEER_QUEUE_MAX, &handler, &peer->link))
         ++*worker->count.memory;
+    route_renew_peer(worker, number);
 }
 
 static void forget_ssrcs(struct endpoint *endpoint)

@@ -8,8 +8,9 @@
 #define ROUNDS_MAX 8
 /* Media from unknown paths tried by SSRC, per second: each costs a decryption. */
 #define GUESSES_PER_SEC 500
-/* A claim is said again while datagrams keep coming that way: the other worker may be a new one. */
-#define CLAIM_AGAIN (10 * USEC_PER_SEC)
+/* A claim is said again with about every check that comes that way: the other worker may have
+ * forgotten it when its table was full. */
+#define CLAIM_AGAIN (2 * USEC_PER_SEC)
 #define DATAGRAM_MAX 2048
 
 struct arrival {
@@ -123,15 +124,20 @@ void route_forget_endpoint(struct worker *worker, struct endpoint *endpoint)
     }
 }
 
-void route_forget_peer(struct worker *worker, unsigned peer)
+void route_renew_peer(struct worker *worker, unsigned peer)
 {
+    usec_t now = loop_now(worker->config.loop);
     struct map_iter iter = {0};
     while (map_next(worker->routes, &iter)) {
         struct route *route = iter.value;
-        if (!route->endpoint && route->peer == (int)peer)
+        struct path path;
+        memcpy(&path, iter.key.data, sizeof path);
+        if (!route->endpoint && route->peer == (int)peer) {
             free(map_del(worker->routes, iter.key));
-        else if (route->via == (int)peer)
-            route->claimed_at = -CLAIM_AGAIN;
+        } else if (route->via == (int)peer) {
+            route->claimed_at = now;
+            tell_peer(worker, route->via, HANDOVER_CLAIM, &path);
+        }
     }
 }
 

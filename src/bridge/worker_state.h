@@ -149,8 +149,8 @@ int receive_from_peer(struct worker *worker, unsigned peer,
                       const struct link_frame *frame) MUST_USE;
 void receive_flush_peers(struct worker *worker);
 void route_forget_endpoint(struct worker *worker, struct endpoint *endpoint);
-/* Its link is new: what it owned is unknown, what we claimed there is forgotten. */
-void route_forget_peer(struct worker *worker, unsigned peer);
+/* Its link is new and so may be the worker: forgets what it owned, claims again what is ours. */
+void route_renew_peer(struct worker *worker, unsigned peer);
 
 /* worker_send.c */
 struct sender *sender_new(void);

@@ -66,6 +66,14 @@ static void on_peer_lost(void *arg, unsigned peer, int err)
     fail_msg("worker %u lost: %s", peer, err_name(err));
 }
 
+static void join_workers(struct bench *b)
+{
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    worker_link(b->workers[0], 1, pair[0]);
+    worker_link(b->workers[1], 0, pair[1]);
+}
+
 static struct bench *bench_new(void)
 {
     static struct bench bench;
@@ -92,10 +100,7 @@ static struct bench *bench_new(void)
         udp_free(&probe);
         assert_int_equal(worker_add_socket(b->workers[i], fd), 0);
     }
-    int pair[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
-    worker_link(b->workers[0], 1, pair[0]);
-    worker_link(b->workers[1], 0, pair[1]);
+    join_workers(b);
     return b;
 }
 
@@ -270,6 +275,25 @@ static void datagrams_find_their_worker_and_sound_everybody(void **state)
     bench_free(b);
 }
 
+static void a_new_link_is_told_at_once_whose_paths_are_whose(void **state)
+{
+    struct bench *b = bench_new();
+    for (unsigned i = 0; i < CLIENTS; i++)
+        client_join(b, 0, i);
+    wait_connected(b, CLIENTS);
+    join_workers(b); /* as after one of them was replaced: it knows nothing */
+    run(b, 20 * USEC_PER_MSEC);
+    for (int i = 0; i < 10; i++) {
+        for (unsigned k = 0; k < CLIENTS; k++)
+            client_talk(&b->clients[k]);
+        run(b, 20 * USEC_PER_MSEC);
+    }
+    run(b, 100 * USEC_PER_MSEC);
+    for (unsigned k = 1; k < CLIENTS; k++)
+        assert_in_range(b->clients[0].heard[k], 9, 10);
+    bench_free(b);
+}
+
 static void a_client_moves_and_is_heard_on(void **state)
 {
     struct bench *b = bench_new();
@@ -378,6 +402,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(datagrams_find_their_worker_and_sound_everybody),
+        cmocka_unit_test(a_new_link_is_told_at_once_whose_paths_are_whose),
         cmocka_unit_test(a_client_moves_and_is_heard_on),
         cmocka_unit_test(what_signal_no_longer_mentions_goes),
         cmocka_unit_test(bad_orders_leave_nothing_behind),

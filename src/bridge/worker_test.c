@@ -237,11 +237,24 @@ static void client_talk(struct client *c)
     client_send(c, &path, slice_of(out, job.out_len));
 }
 
+/* Whether the clients know it too: the bridge's last flight may still be on its way. */
+static bool all_ready(const struct bench *b)
+{
+    for (size_t i = 0; i < CLIENTS; i++) {
+        struct path path;
+        struct srtp *srtp;
+        if (b->clients[i].transport && !transport_ready(b->clients[i].transport, &path, &srtp))
+            return false;
+    }
+    return true;
+}
+
 static void wait_connected(struct bench *b, unsigned want)
 {
-    for (int i = 0; i < 100 && b->connected < want; i++)
+    for (int i = 0; i < 200 && (b->connected < want || !all_ready(b)); i++)
         run(b, 50 * USEC_PER_MSEC);
     assert_int_equal(b->connected, want);
+    assert_true(all_ready(b));
 }
 
 static uint64_t counter(struct bench *b, size_t worker, const char *name)

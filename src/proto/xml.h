@@ -54,7 +54,8 @@ struct xml_node *xml_next(const struct xml_node *node, const char *name, const c
 struct slice xml_text(const struct xml_node *node);
 
 /* Builds elements into a buffer. Failure shows in the buffer. Every element is written with its
- * literal xmlns, as Jitsi's client matches that attribute and no inherited one. */
+ * literal xmlns, as Jitsi's client matches that attribute and no inherited one; only what lies in
+ * jabber:client below a stanza, which it never looks for by namespace, goes without. */
 struct xml_writer {
     struct buf *out;
     struct slice stack[XML_DEPTH_MAX + 8];

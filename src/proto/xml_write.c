@@ -93,8 +93,10 @@ static void open_name(struct xml_writer *w, struct slice name)
 
 void xml_open(struct xml_writer *w, const char *name, const char *ns)
 {
+    bool inside = w->depth > 0;
     open_name(w, slice_str(name));
-    put_attr(w, SLICE("xmlns"), slice_str(ns));
+    if (!inside || strcmp(ns, "jabber:client") != 0)
+        put_attr(w, SLICE("xmlns"), slice_str(ns));
 }
 
 void xml_put(struct xml_writer *w, const char *name, struct slice value)

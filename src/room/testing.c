@@ -344,10 +344,10 @@ struct seen *world_take(struct world *w, enum outbox_peer peer, uint16_t type, c
 
 struct seen *world_last(struct world *w, enum outbox_peer peer, uint16_t type, const char *part)
 {
-    struct seen *last = NULL, *next;
-    while ((next = world_take(w, peer, type, part)))
-        last = next;
-    return last;
+    for (size_t i = w->seen_count; i > 0; i--)
+        if (fits(&w->seen[i - 1], peer, type, part))
+            return &w->seen[i - 1];
+    return NULL;
 }
 
 char *world_token(struct world *w, const char *id, const char *name, const char *role,

@@ -82,7 +82,7 @@ void world_web(struct world *w, uint16_t type, uint64_t id, const char *text);
 /* The oldest frame to that peer of that type whose JSON holds `part` (NULL: any), taken out;
  * borrowed until the next frame. NULL: none. */
 struct seen *world_take(struct world *w, enum outbox_peer peer, uint16_t type, const char *part);
-/* The last of them, all older ones of that type and part are dropped. */
+/* The newest of them, which stays. */
 struct seen *world_last(struct world *w, enum outbox_peer peer, uint16_t type, const char *part);
 void world_forget(struct world *w);
 char *world_token(struct world *w, const char *id, const char *name, const char *role,

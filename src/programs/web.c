@@ -292,10 +292,12 @@ static void start(struct web *web)
     int err = rules_get("web", child_settings(web->child), &rules);
     if (err)
         die("rules", err);
+    child_enter(web->child, web->loop, &rules.sandbox, &handler);
+    /* The database's files belong to the user of the walls, and are read inside them. */
+    open_database(web);
     err = api_new(web->sql, &settings, &output, child_metrics(web->child), &web->api);
     if (err)
         die("settings", err);
-    child_enter(web->child, web->loop, &rules.sandbox, &handler);
     /* Threads come after the walls, or they would stand outside. */
     err = hasher_new(HASHERS, HASH_QUEUE, &web->hasher);
     if (err)
@@ -321,7 +323,6 @@ int main(void)
     if (!web.loop)
         die("loop", ERR_MEMORY);
     web.dropped = metrics_counter(child_metrics(web.child), "darasa_web_answers_dropped_total");
-    open_database(&web);
     log_info("started version=%s", setting(&web, "version"));
     start(&web);
     int err = loop_run(web.loop);

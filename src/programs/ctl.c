@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "os/file.h"
 #include "programs/config.h"
+#include "programs/ctl_backup.h"
 
 #define CONFIG_SIZE_MAX ((size_t)(1024 * 1024))
 
@@ -60,6 +61,14 @@ static int config_print_all(int argc, char **argv)
 static const struct command commands[] = {
     {{"config", "check"}, "FILE", "Says whether a configuration file is right.", config_check_file},
     {{"config", "print"}, "", "Prints every key with its meaning and default.", config_print_all},
+    {{"backup", NULL},
+     "[--data DIR] FILE",
+     "Writes the whole data directory into one file; may run at any time.",
+     ctl_backup},
+    {{"restore", NULL},
+     "[--data DIR] FILE",
+     "Brings a backup back into a data directory that is empty or not there.",
+     ctl_restore},
 };
 
 static int usage(void)

@@ -254,6 +254,7 @@ def test_reload():
     house.process.send_signal(signal.SIGHUP)
     house.line(r'info signal message fds=0 .*"limits.rooms":8.*"type":"config"', mark)
     house.line(r'info edge message fds=0 .*"limits.connections":50.*"type":"config"', mark)
+    house.wait(lambda: sum('"type":"config"' in l for l in house.lines[mark:]) == len(PEERS), "all of them")
     write("limits.rooms = 9\nlimits.romos = 8\n")
     mark = house.mark()
     house.process.send_signal(signal.SIGHUP)

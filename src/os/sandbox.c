@@ -144,9 +144,7 @@ int sandbox_step_down(void)
 static bool change_user(void)
 {
     const struct passwd *user = has_root() ? getpwnam(SANDBOX_USER) : NULL;
-    if (!has_root())
-        return true;
-    if (!user)
+    if (!user) /* a service may have been given capabilities without being root */
         return drop_capabilities();
     return setgroups(0, NULL) == 0 && setresgid(user->pw_gid, user->pw_gid, user->pw_gid) == 0 &&
            setresuid(user->pw_uid, user->pw_uid, user->pw_uid) == 0;

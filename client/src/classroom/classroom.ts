@@ -451,7 +451,8 @@ export class Classroom {
     const { me, rights } = this.state.value;
     const policy = this.join?.policy;
     const change: Partial<ClassState> = {
-      me: { ...personOf(participant, true), name: participant.name, self: true, handAt: participant.raisedHandAt || 0 },
+      // Our own switches are known here first; the server's echo of them comes late.
+      me: { ...me, id: participant.id, name: participant.name, moderator: participant.moderator, handAt: participant.raisedHandAt },
     };
     if (policy && participant.moderator !== rights.moderate) {
       change.rights = rightsOf(policy, participant.moderator);
@@ -502,7 +503,9 @@ export class Classroom {
     this.state.update({ recording: { on: status.on, pending: status.pending, since } });
     if (status.error) this.notify('recording-failed', {}, 'warning');
     if (status.on === recording.on) return;
-    this.notify(status.on ? 'recording-started' : 'recording-stopped', {}, 'info');
+    const joining = this.state.value.phase !== 'joined';
+    if (status.on && joining) this.notify('recording-running', {}, 'info');
+    else this.notify(status.on ? 'recording-started' : 'recording-stopped', {}, 'info');
     if (status.on) chime();
   }
 

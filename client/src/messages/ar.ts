@@ -212,6 +212,7 @@ const ar: Catalogue = {
   'notice-hand-raised': 'رفع {name} يده.',
   'notice-made-moderator': 'أصبحت مشرفًا الآن.',
   'notice-recording-started': 'بدأ التسجيل. يُسجَّل ما تقوله وتعرضه وتكتبه.',
+  'notice-recording-running': 'يجري تسجيل هذه الحصة، ويُسجَّل كذلك ما تقوله وتعرضه وتكتبه.',
   'notice-recording-stopped': 'توقف التسجيل.',
   'notice-recording-failed': 'توقف التسجيل بسبب خطأ.',
   'notice-recording-refused': 'تعذّر بدء التسجيل.',

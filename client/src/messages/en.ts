@@ -206,6 +206,7 @@ const en = {
   'notice-hand-raised': '{name} raised a hand.',
   'notice-made-moderator': 'You are a moderator now.',
   'notice-recording-started': 'Recording has started. What you say, show and write is recorded.',
+  'notice-recording-running': 'This class is being recorded. What you say, show and write is recorded too.',
   'notice-recording-stopped': 'Recording has stopped.',
   'notice-recording-failed': 'The recording has stopped because of an error.',
   'notice-recording-refused': 'The recording could not be started.',

@@ -202,6 +202,7 @@ const fr: Catalogue = {
   'notice-hand-raised': '{name} lève la main.',
   'notice-made-moderator': 'Vous êtes maintenant modérateur.',
   'notice-recording-started': 'L’enregistrement a commencé. Ce que vous dites, montrez et écrivez est enregistré.',
+  'notice-recording-running': 'Ce cours est enregistré. Ce que vous dites, montrez et écrivez l’est aussi.',
   'notice-recording-stopped': 'L’enregistrement est terminé.',
   'notice-recording-failed': 'L’enregistrement s’est arrêté à cause d’une erreur.',
   'notice-recording-refused': 'L’enregistrement n’a pas pu démarrer.',

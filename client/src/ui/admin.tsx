@@ -75,7 +75,7 @@ export function Admin() {
           {courses.data?.map((course) => (
             <li key={course.id} class="card" data-testid="course">
               <div class="card-main">
-                <h3 dir="auto">{course.title}</h3>
+                <h3><bdi>{course.title}</bdi></h3>
                 <p class="meta">
                   <span dir="auto">{course.teachers.map((teacher) => teacher.name).join(', ')}</span>
                   <span>{t('pupils-count', { count: course.pupils.length })}</span>

@@ -15,7 +15,7 @@ export function AttendancePage(props: { id: string }) {
       <header class="page-head">
         <div>
           <Link to="/" class="eyebrow">{t('my-classes')}</Link>
-          <h1 dir="auto">{t('attendance')}: {info.title}</h1>
+          <h1>{t('attendance')}: <bdi>{info.title}</bdi></h1>
         </div>
         {totals.length > 0 && (
           <a class="button plain" href={`/api/classes/${encodeURIComponent(props.id)}/attendance.csv`} download>
@@ -38,7 +38,7 @@ export function AttendancePage(props: { id: string }) {
             <tbody>
               {totals.map((total) => (
                 <tr key={total.user}>
-                  <th scope="row" dir="auto">{total.name}</th>
+                  <th scope="row"><bdi>{total.name}</bdi></th>
                   <td>{formatMinutes(total.seconds)}</td>
                   <td>
                     {intervals

@@ -135,7 +135,7 @@ function ClassCard(props: { of: SchoolClass; again: () => void; open: (open: Ope
     <li class={`card class-card ${c.state}`} data-testid="class-card" data-class={c.id} data-state={c.state}>
       <div class="card-main">
         {c.course && <p class="eyebrow">{c.course.title}</p>}
-        <h3 dir="auto">{c.title}</h3>
+        <h3><bdi>{c.title}</bdi></h3>
         <p class="meta">
           {time && (
             <span>

@@ -74,7 +74,7 @@ export function Recordings() {
         {loaded.data.map((recording) => (
           <li key={recording.id} class="card" data-testid="recording" data-recording={recording.id} data-state={recording.state}>
             <div class="card-main">
-              <h2 dir="auto">{recording.class.title}</h2>
+              <h2><bdi>{recording.class.title}</bdi></h2>
               <p class="meta">
                 <span>
                   <Icon name="clock" /> {formatDateTime(new Date(recording.startedAt))}

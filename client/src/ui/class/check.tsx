@@ -158,6 +158,8 @@ export function DeviceCheck(props: Props) {
   // Until the server has told what this person may do, nothing is withheld.
   const known = classId !== '';
   const able = canUseDevices();
+  // On a telephone the way in must not lie below three lists.
+  const [roomy] = useState(() => matchMedia('(min-width: 761px)').matches);
   const [wantMicrophone, setWantMicrophone] = useState(able);
   const [wantCamera, setWantCamera] = useState(able);
   const [choice, setChoice] = useState(room.publisher.choice);
@@ -191,7 +193,7 @@ export function DeviceCheck(props: Props) {
     .map((kind) => ({ kind, problem: (kind === 'microphone' ? microphone : camera).problem }))
     .filter((entry) => entry.problem !== null);
   return (
-    <main class="check" data-testid="device-check">
+    <main class="mirror-page" data-testid="device-check">
       <header class="check-head">
         <Brand />
         <LanguageSwitch />
@@ -199,7 +201,7 @@ export function DeviceCheck(props: Props) {
       <div class="check-body">
         <section class="mirror" aria-label={t('camera')}>
           {camera.track ? <VideoView track={camera.track} mirrored /> : <Avatar name={props.name} id={props.name} />}
-          <p class="mirror-name" dir="auto" data-testid="own-name">{props.name}</p>
+          <p class="mirror-name" data-testid="own-name"><bdi>{props.name}</bdi></p>
           <div class="mirror-switches">
             <Button
               icon={microphone.on ? 'microphone' : 'microphone-off'}
@@ -220,7 +222,7 @@ export function DeviceCheck(props: Props) {
           </div>
         </section>
         <section class="check-side">
-          {props.title && <p class="eyebrow" dir="auto">{props.title}</p>}
+          {props.title && <p class="eyebrow"><bdi>{props.title}</bdi></p>}
           <h1>{t('ready-title')}</h1>
           <p class="lead">{t('ready-lead')}</p>
           {able && mayMicrophone && (
@@ -229,7 +231,12 @@ export function DeviceCheck(props: Props) {
               <p class="note">{t('speak-to-test')}</p>
             </div>
           )}
-          <DeviceSelects room={room} turn={`${microphone.on} ${camera.on}`} onChange={() => setChoice(room.publisher.choice)} />
+          {able && (
+            <details class="devices" open={roomy}>
+              <summary>{t('settings')}</summary>
+              <DeviceSelects room={room} turn={`${microphone.on} ${camera.on}`} onChange={() => setChoice(room.publisher.choice)} />
+            </details>
+          )}
           {!able && <p class="note">{t(isSecureContext ? 'no-devices-here' : 'insecure-page')}</p>}
           {able && !mayMicrophone && !mayCamera && <p class="note">{t('not-allowed-to-speak')}</p>}
           {problems.map(({ kind, problem }) => (

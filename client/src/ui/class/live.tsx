@@ -18,6 +18,7 @@ type Panel = 'chat' | 'people' | null;
 type Layout = 'speaker' | 'gallery';
 
 const STRIP_TILE = 176;
+const PAGER_HEIGHT = 48;
 const HIDDEN_AFTER_MS = 8_000;
 
 /** True when the page has been out of sight for a while: pictures are not worth their bits then. */
@@ -134,7 +135,7 @@ function TopBar(props: { state: ClassState; layout: Layout; setLayout: (layout: 
   const { state } = props;
   return (
     <header class="room-top">
-      <h1 dir="auto">{state.title}</h1>
+      <h1><bdi>{state.title}</bdi></h1>
       <RecordingBadge state={state} />
       <span class={`quality ${state.quality}`} title={t(`status-${state.quality}`)} data-testid="quality" data-quality={state.quality}>
         <Icon name="signal" />
@@ -186,7 +187,7 @@ function Connection({ state }: { state: ClassState }) {
 }
 
 const NOTICE_MS = 8_000;
-const LASTING = new Set(['recording-started', 'asked-microphone', 'asked-camera']);
+const LASTING = new Set(['recording-started', 'recording-running', 'asked-microphone', 'asked-camera']);
 
 function Notices(props: { room: Classroom; notices: readonly Notice[] }) {
   return (
@@ -265,7 +266,12 @@ function Pictures(props: PicturesProps) {
   const along = wide ? size.height : size.width;
   const stripTile = wide ? STRIP_TILE : Math.min(STRIP_TILE, Math.max(96, size.width / 3.4));
   const perStrip = Math.max(1, Math.floor((along + 8) / ((wide ? stripTile * 0.5625 : stripTile) + 8)));
-  const perPage = pageSize(size.width, size.height, Math.min(200, (size.width - 8) / 2), size.width < 640 ? 8 : 16);
+  const narrowest = Math.min(200, (size.width - 8) / 2);
+  const most = size.width < 640 ? 8 : 16;
+  const fits = rest.length <= pageSize(size.width, size.height, narrowest, most);
+  // The pager below takes its share of the height.
+  const height = fits ? size.height : size.height - PAGER_HEIGHT;
+  const perPage = pageSize(size.width, height, narrowest, most);
   const pages = Math.max(1, Math.ceil(rest.length / perPage));
   const at = Math.min(page, pages - 1);
 
@@ -273,7 +279,7 @@ function Pictures(props: PicturesProps) {
   if (stage) shown = choose(rest, perStrip, state.speakers);
   else if (at === 0) shown = choose(rest, perPage, state.speakers);
   else shown = rest.slice(at * perPage, (at + 1) * perPage);
-  const cells = stage ? null : grid(shown.length, size.width, size.height);
+  const cells = stage ? null : grid(shown.length, size.width, height);
 
   const heights: Record<string, number> = {};
   const density = Math.min(globalThis.devicePixelRatio || 1, 2);
@@ -299,7 +305,7 @@ function Pictures(props: PicturesProps) {
   };
   const isPaused = (spot: Spot): boolean =>
     !spot.person.self && (props.saver || (forwarded !== null && tracks.has(sourceOf(spot)) && !forwarded.has(sourceOf(spot))));
-  const tile = (spot: Spot, large = false) => {
+  const tile = (spot: Spot, large = false, small = false) => {
     const key = spotKey(spot);
     return (
       <Tile
@@ -311,6 +317,7 @@ function Pictures(props: PicturesProps) {
         speaking={spot.kind === 'camera' && speaking.has(spot.person.id)}
         pinned={props.pinned === key}
         large={large}
+        small={small}
         reaction={spot.kind === 'camera' ? (reactions.find((r) => r.from === spot.person.id)?.what ?? null) : null}
         onPin={() => props.onPin(key)}
       />
@@ -322,7 +329,7 @@ function Pictures(props: PicturesProps) {
       {stage && <div class="stage">{tile(stage, true)}</div>}
       {stage && rest.length > 0 && (
         <div class="strip" style={{ '--strip-tile': `${Math.floor(stripTile)}px` }}>
-          {shown.map((spot) => tile(spot))}
+          {shown.map((spot) => tile(spot, false, true))}
           {left > 0 && <p class="strip-more">{t('more-people', { count: left })}</p>}
         </div>
       )}

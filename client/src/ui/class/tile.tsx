@@ -42,6 +42,8 @@ export interface TileProps {
   speaking: boolean;
   pinned: boolean;
   large?: boolean;
+  /** In the strip: the whole tile is a place to tap. The button does the same for keyboards. */
+  small?: boolean;
   reaction: string | null;
   onPin: () => void;
 }
@@ -71,6 +73,7 @@ export function Tile(props: TileProps) {
       data-kind={kind}
       data-muted={String(!person.microphoneOn)}
       data-video={String(shown)}
+      onClick={props.small && !person.self ? props.onPin : undefined}
     >
       {shown && props.track ? (
         <VideoView track={props.track} mirrored={person.self && !isScreen} whole={isScreen} />
@@ -100,7 +103,10 @@ export function Tile(props: TileProps) {
           aria-pressed={props.pinned}
           aria-label={t(props.pinned ? 'unpin' : 'pin', { name: label })}
           title={t(props.pinned ? 'unpin' : 'pin', { name: label })}
-          onClick={props.onPin}
+          onClick={(event) => {
+            event.stopPropagation();
+            props.onPin();
+          }}
           data-testid="pin"
         >
           <Icon name="pin" solid={props.pinned} />

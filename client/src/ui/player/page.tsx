@@ -53,7 +53,7 @@ export function PlayerPage(props: { id: string }) {
       <header class="page-head">
         <div>
           <p class="eyebrow">{formatDateTime(new Date(recording.startedAt))}</p>
-          <h1 dir="auto">{recording.class.title}</h1>
+          <h1><bdi>{recording.class.title}</bdi></h1>
         </div>
         <Downloads recording={recording} />
       </header>
@@ -150,11 +150,6 @@ function Player(props: { manifest: Manifest; id: string; base: string }) {
           </p>
         )}
         {gap && <p class="player-note" role="status">{t('gap-notice')}</p>}
-        {!state.playing && (
-          <button type="button" class="big-play" aria-label={t('play')} onClick={() => engine.play()} data-testid="big-play" tabIndex={-1}>
-            <Icon name="play" solid />
-          </button>
-        )}
         <Controls engine={engine} manifest={manifest} view={view} setView={setView} hasScreen={hasScreen} onFullscreen={() => toggleFullscreen(box.current)} />
       </div>
       <div class="player-side">
@@ -180,6 +175,7 @@ interface ScreenProps {
 
 function Screen(props: ScreenProps) {
   const { engine, manifest, view, names, time } = props;
+  const { playing } = useStore(engine.state);
   const box = useRef<HTMLDivElement>(null);
   const size = useSize(box);
   const shown = pictures(manifest, time, view, GALLERY_MOST);
@@ -212,6 +208,11 @@ function Screen(props: ScreenProps) {
           speaking={view === 'gallery' && track.endpoint === speaker && track.videoType !== 'desktop'}
         />
       ))}
+      {!playing && (
+        <button type="button" class="big-play" aria-label={t('play')} data-testid="big-play" tabIndex={-1}>
+          <Icon name="play" solid />
+        </button>
+      )}
     </div>
   );
 }

@@ -26,6 +26,7 @@
 #define LOSS_LOW 0.02
 #define LOSS_HIGH 0.10
 #define PROBE_PACKETS_MIN 5
+#define PROBE_ECHO (300 * USEC_PER_MSEC) /* for its queue to drain */
 #define PROBE_TIME_MIN (15 * USEC_PER_MSEC)
 
 void estimate_init(struct estimate *e, usec_t now)
@@ -219,6 +220,11 @@ static double clamp_bps(double bps)
 
 static void decrease(struct estimate *e, usec_t now)
 {
+    /* A probe fills the queue on purpose: that it did so says only that it failed. */
+    if (e->probing || (e->probe_ended > 0 && now - e->probe_ended < e->rtt + PROBE_ECHO)) {
+        e->control = ESTIMATE_HOLD;
+        return;
+    }
     usec_t pause = usec_min(usec_max(e->rtt, 10 * USEC_PER_MSEC), 200 * USEC_PER_MSEC);
     if (now - e->decreased_at < pause && (e->acked_bps <= 0 || e->acked_bps > e->delay_bps / 2))
         return;
@@ -351,9 +357,10 @@ void estimate_probe_begin(struct estimate *e)
     e->probe_packets = 0;
 }
 
-void estimate_probe_end(struct estimate *e)
+void estimate_probe_end(struct estimate *e, usec_t now)
 {
     e->probing = false;
+    e->probe_ended = usec_max(now, 1);
     e->probe_last = e->next;
     if (e->probe_last == e->probe_first)
         e->probe_first = e->probe_last = 0;

@@ -75,6 +75,7 @@ struct estimate {
     usec_t probe_from, probe_to;
     uint32_t probe_packets;
     bool probing;
+    usec_t probe_ended;
 };
 
 void estimate_init(struct estimate *estimate, usec_t now);
@@ -84,7 +85,7 @@ uint16_t estimate_send(struct estimate *estimate, usec_t now, size_t size);
 int estimate_feedback(struct estimate *estimate, usec_t now, struct slice fci) MUST_USE;
 /* What is sent from here to estimate_probe_end is measured by itself. */
 void estimate_probe_begin(struct estimate *estimate);
-void estimate_probe_end(struct estimate *estimate);
+void estimate_probe_end(struct estimate *estimate, usec_t now);
 uint64_t estimate_bps(const struct estimate *estimate);
 bool estimate_overused(const struct estimate *estimate);
 usec_t estimate_rtt(const struct estimate *estimate);

@@ -453,6 +453,6 @@ void receive_tick(struct conference *c, struct member *m, usec_t now)
     } else if (m->probe_until > 0 && now >= m->probe_until) {
         m->probe_until = 0;
         m->probe_budget = 0;
-        estimate_probe_end(&m->estimate);
+        estimate_probe_end(&m->estimate, now);
     }
 }

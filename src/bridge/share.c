@@ -9,11 +9,14 @@ enum { CLASSIC_HEIGHT = 180, RECORD_HEIGHT = 360 };
 #define SHARE_INTERVAL (500 * USEC_PER_MSEC)
 #define UPGRADE_WAIT_MAX (10 * USEC_PER_SEC)
 #define UPGRADE_CALM (60 * USEC_PER_SEC)
-#define PROBE_TIME (250 * USEC_PER_MSEC)
+#define PROBE_TIME (150 * USEC_PER_MSEC)
+/* Who sees nothing at all is not kept waiting for the next probe. */
+#define PROBE_WAIT_DARK (2 * USEC_PER_SEC)
 /* A rise must leave this share of the estimate free; what is held may exceed it by a little, for
  * rates are measured and sway. */
 #define RAISE_PERCENT 90
 #define HOLD_PERCENT 105
+#define LAST_PERCENT 150
 
 static int copy_names(const char (*from)[CONFERENCE_NAME_MAX], size_t count,
                       const char (**to)[CONFERENCE_NAME_MAX], size_t *to_count)
@@ -248,6 +251,16 @@ static size_t collect(struct conference *c, struct member *m)
     return count;
 }
 
+/* The most important picture is kept at its smallest as long as that may just work. */
+static uint64_t hold_budget(const struct conference *c, size_t count, uint64_t budget)
+{
+    uint64_t hold = budget * HOLD_PERCENT / 100;
+    uint64_t least = 0;
+    for (unsigned l = 0; count > 0 && l < c->share[0].layer_count && least == 0; l++)
+        least = c->share[0].bps[l];
+    return least > hold && least <= budget * LAST_PERCENT / 100 ? least : hold;
+}
+
 /* Shares the budget; what was limited rises only after a while of headroom. */
 static void divide(struct conference *c, struct member *m, usec_t now, size_t count,
                    uint64_t budget)
@@ -265,7 +278,7 @@ static void divide(struct conference *c, struct member *m, usec_t now, size_t co
             return;
         }
     }
-    (void)allocate_run(c->share, count, budget * HOLD_PERCENT / 100, false, &raised);
+    (void)allocate_run(c->share, count, hold_budget(c, count, budget), false, &raised);
     bool lowered = false;
     for (size_t i = 0; i < count; i++)
         lowered = lowered || (c->share[i].limited && c->share[i].granted < c->share[i].before);
@@ -358,7 +371,8 @@ static void plan_probe(struct conference *c, struct member *m, usec_t now, size_
     m->probe_bps = goal > used ? goal - used : 0;
     m->probe_until = now + PROBE_TIME;
     m->probe_last = now;
-    m->probe_wait = usec_min(m->probe_wait * 2, UPGRADE_WAIT_MAX);
+    bool dark = used == audio;
+    m->probe_wait = usec_min(m->probe_wait * 2, dark ? PROBE_WAIT_DARK : UPGRADE_WAIT_MAX);
     m->probe_at = m->probe_until + m->probe_wait;
     estimate_probe_begin(&m->estimate);
 }

@@ -256,7 +256,8 @@ static void increase(struct estimate *e, double seconds)
 
 static void control_delay(struct estimate *e, usec_t now)
 {
-    double seconds = (double)usec_min(now - e->updated_at, USEC_PER_SEC) / USEC_PER_SEC;
+    double seconds =
+        (double)usec_min(usec_max(now - e->updated_at, 0), USEC_PER_SEC) / USEC_PER_SEC;
     e->updated_at = now;
     switch (e->use) {
     case ESTIMATE_OVERUSE:
@@ -282,10 +283,13 @@ static void control_loss(struct estimate *e, usec_t now)
     e->loss = 0.5 * e->loss + 0.5 * loss;
     e->window_at = now;
     e->window_lost = e->window_told = 0;
+    double now_bps = (double)estimate_bps(e);
+    /* Neither below what goes through all the same, nor held down once that goes through whole. */
     if (loss > LOSS_HIGH && e->loss > LOSS_HIGH)
-        e->loss_bps = (double)estimate_bps(e) * (1 - 0.5 * loss);
+        e->loss_bps = fmin(now_bps, fmax(now_bps * (1 - 0.5 * loss), DECREASE * e->acked_bps));
     else if (loss < LOSS_LOW)
-        e->loss_bps = fmin(e->loss_bps * (1 + INCREASE * seconds), 2 * e->delay_bps);
+        e->loss_bps = fmax(fmin(e->loss_bps * (1 + INCREASE * seconds), 2 * e->delay_bps),
+                           fmin(e->acked_bps, e->delay_bps));
     e->loss_bps = clamp_bps(e->loss_bps);
 }
 

@@ -4,7 +4,7 @@
 
 #include "bridge/member.h"
 
-enum { CLASSIC_HEIGHT = 180, RECORD_HEIGHT = 360 };
+enum { CLASSIC_HEIGHT = 180, PROBE_LEAST = 300000 /* bit/s: enough packets to measure */ };
 
 #define SHARE_INTERVAL (500 * USEC_PER_MSEC)
 #define UPGRADE_WAIT_MAX (10 * USEC_PER_SEC)
@@ -367,7 +367,8 @@ static void plan_probe(struct conference *c, struct member *m, usec_t now, size_
         m->probe_at = 0;
         return;
     }
-    uint64_t goal = need < estimate * 2 ? need : estimate * 2;
+    uint64_t most = estimate * 2 > estimate + PROBE_LEAST ? estimate * 2 : estimate + PROBE_LEAST;
+    uint64_t goal = need < most ? need : most;
     m->probe_bps = goal > used ? goal - used : 0;
     m->probe_until = now + PROBE_TIME;
     m->probe_last = now;

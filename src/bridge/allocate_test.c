@@ -1,0 +1,118 @@
+#include "base/check.h"
+
+#include "bridge/allocate.h"
+
+static struct allocate_source camera(int max_height, bool on_stage)
+{
+    return (struct allocate_source){.bps = {200, 500, 1500},
+                                    .height = {180, 360, 720},
+                                    .layer_count = 3,
+                                    .max_height = max_height,
+                                    .on_stage = on_stage,
+                                    .before = -1};
+}
+
+static uint64_t run(struct allocate_source *s, size_t count, uint64_t budget)
+{
+    bool raised;
+    return allocate_run(s, count, budget, true, &raised);
+}
+
+static void wishes_bound_the_layer(void **state)
+{
+    (void)state;
+    static const struct {
+        int wish, layer;
+    } cases[] = {{0, -1}, {90, 0}, {180, 0}, {359, 0}, {360, 1}, {719, 1}, {720, 2}, {-1, 2}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct allocate_source s = camera(cases[i].wish, false);
+        assert_int_equal(allocate_ideal(&s), cases[i].layer);
+        (void)run(&s, 1, 1000000);
+        assert_int_equal(s.granted, cases[i].layer);
+        assert_false(s.limited);
+    }
+    struct allocate_source s = camera(180, false);
+    s.bps[0] = 0; /* off: the next one up serves */
+    assert_int_equal(allocate_ideal(&s), 1);
+    s = camera(720, false);
+    s.bps[2] = 0;
+    assert_int_equal(allocate_ideal(&s), 1);
+    s.bps[1] = s.bps[0] = 0;
+    assert_int_equal(allocate_ideal(&s), -1);
+}
+
+static void the_stage_comes_first_then_everybody_a_little(void **state)
+{
+    (void)state;
+    struct allocate_source s[4];
+    static const struct {
+        uint64_t budget;
+        int granted[4];
+    } cases[] = {
+        {150, {-1, -1, -1, -1}}, {450, {0, -1, -1, -1}}, {500, {1, -1, -1, -1}},
+        {750, {1, 0, -1, -1}},   {1100, {1, 0, 0, 0}},   {2100, {2, 0, 0, 0}},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        s[0] = camera(720, true);
+        for (int k = 1; k < 4; k++)
+            s[k] = camera(180, false);
+        assert_true(run(s, 4, cases[i].budget) <= cases[i].budget);
+        for (int k = 0; k < 4; k++)
+            assert_int_equal(s[k].granted, cases[i].granted[k]);
+        assert_int_equal(s[0].limited, cases[i].granted[0] < 2);
+    }
+}
+
+static void a_stage_too_large_for_the_link_does_not_starve_the_rest(void **state)
+{
+    (void)state;
+    struct allocate_source s[2] = {
+        {.bps = {2500}, .height = {1080}, .layer_count = 1, .max_height = -1, .on_stage = true},
+        camera(180, false)};
+    (void)run(s, 2, 1000);
+    assert_int_equal(s[0].granted, -1);
+    assert_true(s[0].limited);
+    assert_int_equal(s[1].granted, 0);
+}
+
+static void what_was_limited_waits_for_leave_to_rise(void **state)
+{
+    (void)state;
+    struct allocate_source s = camera(720, true);
+    s.before = 0;
+    s.was_limited = true;
+    bool raised;
+    assert_int_equal(allocate_run(&s, 1, 10000, false, &raised), 200);
+    assert_true(raised);
+    assert_int_equal(s.granted, 0);
+    assert_true(s.limited);
+    assert_int_equal(allocate_run(&s, 1, 10000, true, &raised), 1500);
+    assert_true(raised);
+    assert_int_equal(s.granted, 2);
+    /* Down needs no leave. */
+    s.before = 2;
+    s.was_limited = false;
+    assert_int_equal(allocate_run(&s, 1, 600, false, &raised), 500);
+    assert_int_equal(s.granted, 1);
+}
+
+static void a_cheaper_higher_layer_is_taken(void **state)
+{
+    (void)state;
+    struct allocate_source s = camera(720, true);
+    s.bps[2] = 400;
+    assert_int_equal(run(&s, 1, 500), 500);
+    assert_int_equal(s.granted, 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wishes_bound_the_layer),
+        cmocka_unit_test(the_stage_comes_first_then_everybody_a_little),
+        cmocka_unit_test(a_stage_too_large_for_the_link_does_not_starve_the_rest),
+        cmocka_unit_test(what_was_limited_waits_for_leave_to_rise),
+        cmocka_unit_test(a_cheaper_higher_layer_is_taken),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,6 +1,6 @@
 #include "base/check.h"
 
-#include <limits.h>
+#include <stdio.h>
 
 #include "bridge/conference.h"
 #include "bridge/feed.h"
@@ -240,6 +240,8 @@ static void video_starts_with_a_key_frame_of_the_layer(void **state)
     struct vp8_descriptor d;
     assert_int_equal(vp8_parse(packet.payload, &d), 0);
     assert_true(vp8_starts_key(&d, packet.payload));
+    class.now += 10000;
+    count = drain(&class);
     assert_true(find_rtcp(&class, count, &class, RTCP_SR, 0, 200));
     end(&class);
 }
@@ -327,6 +329,59 @@ static void senders_are_asked_for_what_is_wished(void **state)
     end(&class);
 }
 
+/* More voices than slots: those who fell silent give theirs to those who speak. */
+static void slots_go_to_voices_that_are_heard(void **state)
+{
+    (void)state;
+    enum { VOICES = 60, SLOTS = 50 };
+    static struct conference_seat seats[VOICES];
+    struct class class;
+    struct conference_notice notice;
+    begin(&class, true, 0);
+    for (unsigned i = 0; i < VOICES; i++) {
+        struct conference_source voice = {
+            .kind = CONFERENCE_AUDIO, .ssrcs = {1000 + i}, .layer_count = 1};
+        struct conference_endpoint endpoint = {
+            .rewriting = true, .sources = &voice, .source_count = 1};
+        (void)snprintf(voice.name, sizeof(voice.name), "v%02u-a0", i);
+        (void)snprintf(endpoint.id, sizeof(endpoint.id), "v%02u", i);
+        assert_int_equal(conference_put(class.conference, class.now, &endpoint, NULL, &seats[i]),
+                         0);
+    }
+    assert_true(next_notice(&class, CONFERENCE_MAPS, &notice));
+    while (strcmp(notice.endpoint, "p") != 0)
+        assert_true(next_notice(&class, CONFERENCE_MAPS, &notice));
+    assert_int_equal(notice.slot_count, SLOTS);
+    uint32_t first = notice.slots[1].ssrc;
+    assert_string_equal(notice.slots[1].owner, "v00");
+    /* All but the first speak for a while; the last ten find no slot until it is given up. */
+    for (unsigned round = 0; round < 150; round++) {
+        for (unsigned i = 1; i < 51; i++) {
+            uint8_t bytes[64];
+            uint8_t level = 30;
+            struct writer w = writer_of(bytes, sizeof(bytes));
+            struct rtp_header header = {OFFER_PT_OPUS,   false,        false,
+                                        (uint16_t)round, round * 960U, 1000 + i};
+            struct rtp_extension extension = {OFFER_EXT_AUDIO_LEVEL, slice_of(&level, 1)};
+            rtp_put_header(&w, &header, &extension, 1);
+            writer_bytes(&w, SLICE("\x78sound"));
+            assert_int_equal(conference_input_rtp(class.conference, class.now, seats[i],
+                                                  slice_of(bytes, writer_len(&w))),
+                             0);
+            (void)conference_tick(class.conference, class.now);
+            while (conference_poll_packets(class.conference, class.now, class.packets, MAX) > 0)
+                continue;
+        }
+        class.now += 20000;
+        while (next_notice(&class, CONFERENCE_MAPS, &notice))
+            if (strcmp(notice.endpoint, "p") == 0 && strcmp(notice.slots[1].owner, "v50") == 0 &&
+                notice.slots[1].ssrc == first)
+                first = 0;
+    }
+    assert_int_equal(first, 0);
+    end(&class);
+}
+
 static void bad_endpoints_are_refused(void **state)
 {
     (void)state;
@@ -390,6 +445,7 @@ int main(void)
         cmocka_unit_test(nack_is_served_as_rtx),
         cmocka_unit_test(muted_blocked_and_unknown_are_not_forwarded),
         cmocka_unit_test(senders_are_asked_for_what_is_wished),
+        cmocka_unit_test(slots_go_to_voices_that_are_heard),
         cmocka_unit_test(bad_endpoints_are_refused),
         cmocka_unit_test(the_feed_holds_what_was_said),
     };

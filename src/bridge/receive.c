@@ -39,6 +39,7 @@ static void bind(struct conference *c, struct member *m, uint16_t index, const s
     if (e->source != EGRESS_NO_SOURCE)
         m->by_source[e->source] = MEMBER_NO_EGRESS;
     egress_attach(e, s);
+    e->last_used = c->now; /* a slot just given is not the next to be taken */
     m->by_source[s->index] = index;
     if (m->rewriting) {
         e->usable_at = USEC_NEVER;
@@ -443,8 +444,12 @@ void receive_tick(struct conference *c, struct member *m, usec_t now)
         return;
     want_keys(c, m, now);
     size_t audio = 0;
-    for (size_t i = 0; i < m->egress_count; i++)
-        audio += m->egress[i].kind == CONFERENCE_AUDIO;
+    for (size_t i = 0; i < m->egress_count; i++) {
+        const struct egress *e = &m->egress[i];
+        audio += e->kind == CONFERENCE_AUDIO;
+        if (now >= e->report_at && e->source != EGRESS_NO_SOURCE)
+            m->sender_reports = true;
+    }
     if (m->rewriting && audio >= MEMBER_SLOTS)
         give_voices_slots(c, m, now);
     if (m->probe_until > now && m->probe_last > 0) {

@@ -127,17 +127,9 @@ static bool key_due(const struct source *s, usec_t now)
     return false;
 }
 
-static bool sender_report_due(const struct member *m, usec_t now)
-{
-    for (size_t i = 0; i < m->egress_count; i++)
-        if (now >= m->egress[i].report_at && m->egress[i].source != EGRESS_NO_SOURCE)
-            return true;
-    return false;
-}
-
 bool reports_due(const struct member *m, usec_t now)
 {
-    if (now >= m->report_at || now >= feedback_due(&m->feedback) || sender_report_due(m, now))
+    if (now >= m->report_at || now >= feedback_due(&m->feedback) || m->sender_reports)
         return true;
     for (size_t i = 0; i < m->source_count; i++)
         if (m->sources[i]->state.kind == CONFERENCE_VIDEO &&
@@ -150,11 +142,18 @@ static size_t put_sender_reports(struct conference *c, struct member *m, usec_t 
                                  struct writer *w)
 {
     size_t count = 0;
-    for (size_t i = 0; i < m->egress_count && count < SR_PER_PACKET; i++) {
+    if (!m->sender_reports)
+        return 0;
+    m->sender_reports = false;
+    for (size_t i = 0; i < m->egress_count; i++) {
         struct egress *e = &m->egress[i];
         const struct source *s = conference_source_of(c, e);
         if (!s || now < e->report_at)
             continue;
+        if (count == SR_PER_PACKET) {
+            m->sender_reports = true; /* the rest in the next packet */
+            break;
+        }
         const struct member *owner = c->members[s->owner];
         struct rtcp_sender_info info;
         if (!source_live(s) || !egress_report(e, now, s, owner->clock_offset, &info)) {

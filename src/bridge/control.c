@@ -3,7 +3,6 @@
 /* As many as all sources of a full conference. */
 #define NAMES_MAX ((size_t)CONFERENCE_ENDPOINTS_MAX * CONFERENCE_SOURCES_MAX)
 /* What a client gets before it said what it wants: thumbnails of everybody. */
-#define DEFAULT_HEIGHT 180
 #define HEIGHT_MAX 16384
 #define RATE_MAX 1000
 
@@ -166,7 +165,7 @@ static int parse_wishes(json_t *object, struct arena *arena, struct conference_w
 {
     wishes->last_n = (int)integer_of(object, "lastN", -1, CONFERENCE_ENDPOINTS_MAX, -1);
     wishes->default_max_height =
-        (int)integer_of(object, "defaultMaxHeight", -1, HEIGHT_MAX, DEFAULT_HEIGHT);
+        (int)integer_of(object, "defaultMaxHeight", -1, HEIGHT_MAX, CONFERENCE_UNTOLD);
     wishes->assumed_bandwidth_bps =
         integer_of(object, "assumedBandwidthBps", -1, INT64_C(100000000000), -1);
     int err = parse_names(json_object_get(object, "selectedSources"), arena, &wishes->selected,

@@ -77,7 +77,7 @@ static void wishes_may_be_missing(void **state)
                            "\"pwd\":\"p\"}}"),
                      0);
     assert_int_equal(f->message.endpoint_state.wishes.last_n, -1);
-    assert_int_equal(f->message.endpoint_state.wishes.default_max_height, 180);
+    assert_int_equal(f->message.endpoint_state.wishes.default_max_height, CONFERENCE_UNTOLD);
     assert_int_equal(f->message.endpoint_state.source_count, 0);
 }
 

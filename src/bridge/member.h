@@ -201,6 +201,7 @@ void capture_packet(struct conference *conference, usec_t now, struct source *so
                     uint32_t number, const struct rtp_packet *packet);
 void capture_report(struct conference *conference, usec_t now, struct source *source,
                     const struct rtcp_sender_info *info);
+void capture_speaker(struct conference *conference, usec_t now);
 void capture_tick(struct conference *conference, usec_t now);
 void capture_source_changed(struct conference *conference, usec_t now, struct source *source);
 

@@ -158,7 +158,7 @@ static void put_extensions(struct writer *w, const struct rtp_extension *extensi
         const struct rtp_extension *extension = &extensions[i];
         assert(extension->id >= 1 && extension->id < ONE_BYTE_STOP);
         assert(extension->value.len >= 1 && extension->value.len <= 16);
-        writer_u8(w, (uint8_t)((extension->id << 4) | (extension->value.len - 1)));
+        writer_u8(w, (uint8_t)((size_t)extension->id << 4 | (extension->value.len - 1)));
         writer_bytes(w, extension->value);
     }
     writer_zero(w, words * 4 - len);

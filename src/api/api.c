@@ -372,6 +372,8 @@ void api_gone_all(struct api *api)
 
 int api_tick(struct api *api, struct api_now now)
 {
-    int err = sessions_purge(api->sql, now.wall);
+    int err = session_store_failures(api);
+    if (!err)
+        err = sessions_purge(api->sql, now.wall);
     return err ? err : live_tick(api, now.wall);
 }

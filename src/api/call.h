@@ -19,8 +19,16 @@
 #define CALL_PART_SIZE 128
 #define CALL_URL_SIZE 300
 
+/* Wrong passwords of known accounts that wait to be written down. */
+#define CALL_FAILURES_MAX 512
+
 /* Requests that wait for a password helper. */
 struct pending;
+
+struct signin_failure {
+    char person[ID_SIZE];
+    msec_t at;
+};
 
 struct api {
     struct sql *sql;
@@ -33,6 +41,9 @@ struct api {
     struct pending *pending; /* newest first */
     size_t pending_count;
     uint64_t next_job;
+    /* Written by api_tick, so that an answer takes no longer for an account that exists. */
+    struct signin_failure failures[CALL_FAILURES_MAX];
+    size_t failure_count;
     /* Events not stored yet, in order. */
     struct waiting_event *events;
     size_t event_count;

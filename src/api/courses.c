@@ -150,7 +150,8 @@ static int send_out(struct call *call, json_t *before)
 {
     int err = 0;
     for (size_t i = 0; i < json_array_size(before) && !err; i++)
-        err = live_remove_everywhere(call->api, json_string_value(json_array_get(before, i)));
+        err =
+            live_remove_everywhere(call->api, json_string_value(json_array_get(before, i)), false);
     return err;
 }
 

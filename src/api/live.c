@@ -85,22 +85,23 @@ int live_remove(struct api *api, const struct class *class, const char *person)
 struct removal {
     struct api *api;
     const char *person;
+    bool all;
 };
 
 static int remove_if_out(void *arg, const struct class *class)
 {
     struct removal *removal = arg;
     bool in = false;
-    int err = class_has(removal->api->sql, class->id, removal->person, &in);
+    int err = removal->all ? 0 : class_has(removal->api->sql, class->id, removal->person, &in);
     struct person person;
     if (!err && in)
         in = person_find(removal->api->sql, removal->person, &person) == 0 && !person.disabled;
     return err || in ? err : live_remove(removal->api, class, removal->person);
 }
 
-int live_remove_everywhere(struct api *api, const char *person)
+int live_remove_everywhere(struct api *api, const char *person, bool all)
 {
-    struct removal removal = {api, person};
+    struct removal removal = {api, person, all};
     return class_each_open(api->sql, remove_if_out, &removal);
 }
 

@@ -13,8 +13,9 @@ int live_tick(struct api *api, msec_t now) MUST_USE;
 int live_class(struct api *api, const struct class *class) MUST_USE;
 /* Sends a person out of a class. */
 int live_remove(struct api *api, const struct class *class, const char *person) MUST_USE;
-/* ... out of every open class that the person is not in any more. */
-int live_remove_everywhere(struct api *api, const char *person) MUST_USE;
+/* ... out of every open class that the person is not in any more; or out of `all` of them, to come
+ * back with a token that tells the new rights. */
+int live_remove_everywhere(struct api *api, const char *person, bool all) MUST_USE;
 /* Asks for the jobs that are due. */
 int live_jobs(struct api *api) MUST_USE;
 /* Asks the supervisor to delete a recording's files. */

@@ -191,8 +191,8 @@ int api_person_change(struct call *call)
     err = change_person(call, &person, before, reset, url);
     if (err == ERR_STATE)
         return last_admin(call);
-    if (!err && person.disabled)
-        err = live_remove_everywhere(call->api, person.id);
+    if (!err && (person.disabled || before != person.role))
+        err = live_remove_everywhere(call->api, person.id, true);
     if (!err)
         err = person_find(call->api->sql, person.id, &person);
     return err ? err : call_json(call, 200, person_json(&person, url[0] ? url : NULL));
@@ -215,7 +215,7 @@ int api_person_delete(struct call *call)
     if (err == ERR_STATE)
         return last_admin(call);
     if (!err)
-        err = live_remove_everywhere(call->api, person.id);
+        err = live_remove_everywhere(call->api, person.id, true);
     return err ? err : call_empty(call);
 }
 

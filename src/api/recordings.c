@@ -36,8 +36,8 @@ static json_t *recording_json(struct call *call, const struct recording *r)
     bool may = false;
     if (may_manage(call, r, &may))
         return NULL;
-    json_t *class =
-        r->class[0] ? json_pack("{s:s,s:s}", "id", r->class, "title", r->class_title) : json_null();
+    /* Of one found on disk nobody knows the class: both are empty. */
+    json_t *class = json_pack("{s:s,s:s}", "id", r->class, "title", r->class_title);
     json_t *duration =
         r->duration > 0 ? json_real((double)r->duration / (double)MSEC_PER_SEC) : json_null();
     return json_pack("{s:s,s:o,s:o,s:o,s:s,s:{s:f,s:f,s:f},s:o,s:{s:o,s:o},s:b}", "id", r->id,

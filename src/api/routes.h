@@ -25,6 +25,8 @@ int route_find(const char *method, struct slice path, const struct route **ret_r
                char ret_parts[CALL_PARTS_MAX][CALL_PART_SIZE]) MUST_USE;
 
 /* session.c */
+/* Writes down the wrong passwords since the last time. */
+int session_store_failures(struct api *api) MUST_USE;
 int api_me(struct call *call) MUST_USE;
 int api_me_change(struct call *call) MUST_USE;
 int api_signin(struct call *call) MUST_USE;

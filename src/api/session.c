@@ -174,6 +174,35 @@ static int wrong(struct call *call)
     return call_fail(call, 401, "wrong", "Account or password is wrong.");
 }
 
+/* When the table is full the rest is only counted: the limits make that rare. */
+static void note_failure(struct api *api, const char *person, msec_t now)
+{
+    if (api->failure_count == CALL_FAILURES_MAX)
+        return;
+    struct signin_failure *failure = &api->failures[api->failure_count++];
+    (void)slice_copy(slice_str(person), failure->person, sizeof failure->person);
+    failure->at = now;
+}
+
+int session_store_failures(struct api *api)
+{
+    int err = api->failure_count > 0 ? sql_begin(api->sql) : 0;
+    if (err || api->failure_count == 0)
+        return err;
+    for (size_t i = 0; i < api->failure_count && !err; i++) {
+        struct audit_entry entry = {.at = api->failures[i].at,
+                                    .actor = "unknown",
+                                    .action = "sign-in-failed",
+                                    .subject = api->failures[i].person,
+                                    .detail = ""};
+        err = audit_add(api->sql, &entry);
+    }
+    err = sql_finish(api->sql, err);
+    if (!err)
+        api->failure_count = 0;
+    return err;
+}
+
 static int signin_done(struct call *call, struct pending *pending, const struct hash_result *result)
 {
     struct tries tries = tries_of(call->api, call->now.mono, pending, call->device, call->address);
@@ -187,21 +216,18 @@ static int signin_done(struct call *call, struct pending *pending, const struct 
         err = person_find(call->api->sql, pending->person.id, &person);
     if (!err && person.disabled)
         err = ERR_AUTH;
-    if (err == ERR_AUTH && tries.known) {
-        struct audit_entry entry = {.at = call->now.wall,
-                                    .actor = "unknown",
-                                    .action = "sign-in-failed",
-                                    .subject = pending->person.id,
-                                    .detail = ""};
-        /* A full disk must not turn a wrong password into another answer. */
-        if (audit_add(call->api->sql, &entry))
-            ++*call->api->metrics.server_errors;
-    }
+    if (err == ERR_AUTH && tries.known)
+        note_failure(call->api, pending->person.id, call->now.wall);
     if (err == ERR_AUTH || err == ERR_NOT_FOUND)
         return wrong(call);
     if (err)
         return err;
     tries_return(&tries, true);
+    /* Whoever was signed in here before is not any more. */
+    if (call->signed_in)
+        err = session_end(call->api->sql, call->session.hash);
+    if (err)
+        return err;
     ++*call->api->metrics.signins;
     call->session = (struct session){.person = person};
     return welcome(call, false, "sign-in", NULL);

@@ -328,7 +328,7 @@ int main(void)
     int err = loop_run(web.loop);
     if (err)
         log_error("loop err=%s", err_name(err));
-    else if (api_flush(web.api, now_of(&web)))
+    else if (api_flush(web.api, now_of(&web)) || api_tick(web.api, now_of(&web)))
         log_warn("not everything was stored; signal sends it again");
     loop_unwatch(web.loop, &web.hash_io);
     hasher_free(&web.hasher);

@@ -302,8 +302,8 @@ static int add_narrow(scmp_filter_ctx ctx, uint32_t allow)
         {"mmap", SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)},
         {"mprotect", SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)},
         {"newfstatat", SCMP_A3_64(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH)},
-        {"sendto", SCMP_A4_64(SCMP_CMP_EQ, 0)},
-        {"prlimit64", SCMP_A2_64(SCMP_CMP_EQ, 0)},
+        {"sendto", SCMP_A4_64(SCMP_CMP_EQ, 0, 0)},
+        {"prlimit64", SCMP_A2_64(SCMP_CMP_EQ, 0, 0)},
         {"tgkill", SCMP_A0_64(SCMP_CMP_MASKED_EQ, low, (uint64_t)getpid())},
         {"ioctl", SCMP_A1_64(SCMP_CMP_MASKED_EQ, low, FIONREAD)},
         {"ioctl", SCMP_A1_64(SCMP_CMP_MASKED_EQ, low, FIONBIO)},
@@ -356,7 +356,7 @@ static int add_complements(scmp_filter_ctx ctx, uint32_t allow)
     int err = 0;
     const struct scmp_arg_cmp fork = SCMP_A0_64(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0);
     const struct scmp_arg_cmp named = SCMP_A3_64(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, 0);
-    const struct scmp_arg_cmp to = SCMP_A4_64(SCMP_CMP_NE, 0);
+    const struct scmp_arg_cmp to = SCMP_A4_64(SCMP_CMP_NE, 0, 0);
     if (allow & SANDBOX_THREADS)
         err = rule(ctx, SCMP_ACT_KILL_PROCESS, "clone", 1, &fork);
     else

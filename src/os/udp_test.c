@@ -147,6 +147,35 @@ static void test_in_use(void **state)
     udp_free(&udp);
 }
 
+/* A socket without checksums is one that the kernel refuses to segment for. */
+static void test_without_gso(void **state)
+{
+    (void)state;
+    struct address a_at;
+    struct address b_at;
+    struct udp *a = open_at(address_v4(127, 0, 0, 1, 0), &a_at);
+    struct udp *b = open_at(address_v4(127, 0, 0, 1, 0), &b_at);
+    int on = 1;
+    assert_int_equal(setsockopt(udp_fd(a), SOL_SOCKET, SO_NO_CHECK, &on, sizeof on), 0);
+    static uint8_t bytes[2500];
+    const size_t lens[] = {1000, 1000, 500, 1, 1000, 1000, 500};
+    for (int round = 0; round < 2; round++) {
+        memset(bytes, round * 4, 1000);
+        memset(bytes + 1000, round * 4 + 1, 1000);
+        memset(bytes + 2000, round * 4 + 2, 500);
+        const struct udp_datagram out[] = {{{a_at, b_at}, slice_of(bytes, sizeof bytes), 1000},
+                                           {{a_at, b_at}, SLICE("\3"), 0}};
+        size_t count = round == 0 ? 2 : 1;
+        assert_int_equal(udp_send(a, out, count), count);
+        assert_false(udp_counts(a).gso);
+        if (round == 1)
+            (void)receive(b, 7, lens);
+    }
+    assert_int_equal(udp_counts(a).dropped, 0);
+    udp_free(&a);
+    udp_free(&b);
+}
+
 /* Reached under an address of an interface, but only from here. */
 static void test_this_machine(void **state)
 {
@@ -184,7 +213,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_families), cmocka_unit_test(test_answers_from_the_address_asked),
         cmocka_unit_test(test_refusals),      cmocka_unit_test(test_in_use),
-        cmocka_unit_test(test_this_machine),
+        cmocka_unit_test(test_without_gso),   cmocka_unit_test(test_this_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

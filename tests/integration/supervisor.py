@@ -146,6 +146,18 @@ def test_start_and_kills():
     assert status == 0 and took < 5, (status, took)
 
 
+def test_poisoned_journal():
+    """A journal on which signal dies at once, again and again, is thrown away; one that lets it live is not."""
+    house = House("poison")
+    for lives in (2, 3, 4):
+        _, _, mark = house.kill("signal")
+        house.line(rf"info signal journal lives={lives}$", mark)
+    _, _, mark = house.kill("signal")
+    house.line(r"journal is thrown away", mark)
+    house.line(r"info signal journal lives=1$", mark)
+    house.stop()
+
+
 def test_recording():
     data = "recording"
     house = House(data)
@@ -320,7 +332,7 @@ def test_complaints():
     sentence(1, "darasa-web cannot start; the lines above say why", "--set", f"programs={broken}")
 
 
-TESTS = [test_start_and_kills, test_recording, test_render_hangs, test_recorder_and_bridge_killed, test_condemned_and_hanging,
+TESTS = [test_start_and_kills, test_poisoned_journal, test_recording, test_render_hangs, test_recorder_and_bridge_killed, test_condemned_and_hanging,
          test_reload, test_tls, test_complaints]
 try:
     for test in TESTS:

@@ -10,7 +10,7 @@
 #include "programs/supervisor/supervisor.h"
 
 #define MIB (INT64_C(1) << 20)
-/* A journal on which signal dies so often in a row is what kills it. */
+/* A journal on which signal dies so often in a row, right after its start, is what kills it. */
 #define JOURNAL_DEATHS_MAX 4
 
 #ifndef DARASA_VERSION
@@ -20,10 +20,9 @@
 json_t *house_settings(struct supervisor *super, const char *program)
 {
     json_t *settings = config_settings(super->config, program);
-    json_t *common =
-        json_pack("{s:s,s:s,s:b,s:s,s:s,s:{}}", "host", config_text(super->config, "host"), "url",
-                  super->url, "demo", super->demo, "version", DARASA_VERSION, "run", super->run,
-                  "directories");
+    json_t *common = json_pack(
+        "{s:s,s:s,s:b,s:s,s:s,s:{}}", "host", config_text(super->config, "host"), "url", super->url,
+        "demo", super->demo, "version", DARASA_VERSION, "run", super->run, "directories");
     bool ok = settings && common && json_object_update(settings, common) == 0;
     /* "default" is the supervisor's riddle, not theirs. */
     if (ok && json_object_get(settings, "tls"))
@@ -137,7 +136,7 @@ static int new_journal(struct supervisor *super)
 
 static int dress_signal(struct unit *unit, struct start *start)
 {
-    if (unit->failures > 0 && unit->failures % JOURNAL_DEATHS_MAX == 0) {
+    if (unit->crashes > 0 && unit->crashes % JOURNAL_DEATHS_MAX == 0) {
         log_error("signal dies again and again: its journal is thrown away");
         if (new_journal(unit->super) < 0)
             return ERR_IO;

@@ -57,7 +57,8 @@ struct unit {
     usec_t started;
     usec_t lived; /* in its last life */
     usec_t heard;
-    unsigned failures; /* quick deaths in a row */
+    unsigned failures; /* deaths since it last lived for a minute */
+    unsigned crashes;  /* deaths in a row right after the start */
     bool ready;
     int metrics_fd;
     int udp[2]; /* bridge: IPv4, IPv6; -1: none */

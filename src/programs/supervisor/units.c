@@ -15,6 +15,7 @@
 #define PAUSE_MIN (100 * USEC_PER_MSEC)
 #define PAUSE_MAX (10 * USEC_PER_SEC)
 #define LONG_LIFE (60 * USEC_PER_SEC)
+#define AT_ONCE (5 * USEC_PER_SEC)
 /* Those with somebody to tell give up after as many quick deaths. */
 #define FAILURES_MAX 8
 /* Opening and migrating a large database is the slowest start. */
@@ -315,6 +316,7 @@ bool unit_again(struct unit *unit)
 {
     if (unit->lived >= LONG_LIFE)
         unit->failures = 0;
+    unit->crashes = unit->lived < AT_ONCE ? unit->crashes + 1 : 0;
     unsigned failures = unit->failures++;
     usec_t pause = failures == 0 ? 0 : PAUSE_MIN << (failures - 1 < 10 ? failures - 1 : 10);
     set_timer(unit, &unit->again, usec_min(pause, PAUSE_MAX));

@@ -26,6 +26,7 @@ enum {
 #define NACK_TIME (1 * USEC_PER_SEC) /* nobody waits longer for a packet */
 #define NACK_RTT_MIN (20 * USEC_PER_MSEC)
 #define RTT_UNKNOWN (100 * USEC_PER_MSEC)
+#define RATE_TIME (1 * USEC_PER_SEC)   /* after which a layer's rate is measured */
 #define KEY_WISH (500 * USEC_PER_MSEC) /* a wish not repeated for so long lapses */
 #define KEY_REPEAT_MAX (1 * USEC_PER_SEC)
 
@@ -368,9 +369,15 @@ bool source_report_out(struct source *s, usec_t now, unsigned layer, struct rtcp
 bool source_layer_active(const struct source *s, usec_t now, unsigned layer)
 {
     const struct source_layer *l = &s->layers[layer];
-    usec_t quiet =
-        s->state.video_type == CONFERENCE_DESKTOP ? SOURCE_QUIET_DESKTOP : SOURCE_QUIET_CAMERA;
-    return l->started && now - l->last_packet < quiet;
+    bool desktop = s->state.video_type == CONFERENCE_DESKTOP;
+    if (!l->started ||
+        now - l->last_packet >= (desktop ? SOURCE_QUIET_DESKTOP : SOURCE_QUIET_CAMERA))
+        return false;
+    /* A camera that goes on in other layers has switched this one off. */
+    usec_t newest = l->last_packet;
+    for (unsigned i = 0; i < s->state.layer_count; i++)
+        newest = usec_max(newest, s->layers[i].last_packet);
+    return desktop || newest - l->last_packet < SOURCE_LAG;
 }
 
 int source_layer_height(const struct source *s, unsigned layer)
@@ -412,14 +419,28 @@ unsigned source_layer_tid(struct source *s, usec_t now, unsigned layer, int max_
     return tid;
 }
 
+/* What a layer of that height takes, until it was measured. */
+static uint64_t usual_rate(int height)
+{
+    if (height <= LAYER_HEIGHT_LOWEST)
+        return 200000;
+    return height <= 2 * LAYER_HEIGHT_LOWEST ? 500000 : 1500000;
+}
+
 bool source_refresh(struct source *s, usec_t now)
 {
     bool changed = false;
     for (unsigned i = 0; i < s->state.layer_count; i++) {
         uint64_t bps = 0;
         if (source_layer_active(s, now, i)) {
+            struct source_layer *l = &s->layers[i];
+            if (s->bps[i] == 0)
+                l->on_since = now;
             bps = source_layer_rate(s, now, i, SOURCE_TIDS - 1);
             bps = bps > 0 ? bps : 1; /* still, not off */
+            uint64_t usual = usual_rate(source_layer_height(s, i));
+            if (s->state.kind == CONFERENCE_VIDEO && now - l->on_since < RATE_TIME && bps < usual)
+                bps = usual;
         }
         changed = changed || (bps > 0) != (s->bps[i] > 0);
         s->bps[i] = bps;

@@ -17,6 +17,7 @@
 /* A layer that was silent for so long is switched off (screens may be still). */
 #define SOURCE_QUIET_CAMERA (1500 * USEC_PER_MSEC)
 #define SOURCE_QUIET_DESKTOP (4 * USEC_PER_SEC)
+#define SOURCE_LAG (600 * USEC_PER_MSEC) /* behind the other layers of a camera */
 
 struct source_missing {
     int64_t sequence;
@@ -51,6 +52,7 @@ struct source_layer {
     usec_t sr_arrival; /* 0: none yet */
     uint16_t height;   /* of the last key frame; 0: none yet */
     usec_t last_packet;
+    usec_t on_since; /* by the refreshes */
     usec_t key_wanted_until;
     usec_t key_asked;
     uint8_t key_tries;

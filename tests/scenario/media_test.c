@@ -98,6 +98,32 @@ static void short_picture_ids_are_made_long(void **state)
     climb_and_fall(true, true);
 }
 
+/* A camera that gives up its top layer, for want of processor or uplink, is not missed for long. */
+static void a_layer_that_stops_is_replaced(void **state)
+{
+    (void)state;
+    static struct world w;
+    world_init(&w, 24);
+    struct person *teacher = world_join(&w, true, true, CLEAN);
+    struct person *pupil = world_join(&w, true, false, CLEAN);
+    look(pupil, teacher, 720);
+    world_run(&w, 4 * USEC_PER_SEC);
+    struct viewer_stream *s = world_video(pupil, teacher);
+    assert_int_equal(s->layer, 2);
+    viewer_forget_freezes(&pupil->viewer, w.now);
+    teacher->sender.layers[2].on = false;
+    world_run(&w, 3 * USEC_PER_SEC);
+    assert_int_equal(s->layer, 1);
+    print_message("freeze %lld ms\n", (long long)s->longest_freeze / 1000);
+    assert_true(s->longest_freeze < USEC_PER_SEC);
+    viewer_forget_freezes(&pupil->viewer, w.now);
+    teacher->sender.layers[2].on = teacher->sender.layers[2].key_wanted = true;
+    world_run(&w, 3 * USEC_PER_SEC);
+    assert_int_equal(s->layer, 2);
+    assert_true(s->longest_freeze < 200 * USEC_PER_MSEC);
+    world_done(&w);
+}
+
 static void ten_percent_loss_is_repaired(void **state)
 {
     (void)state;
@@ -629,6 +655,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layers_change_without_a_freeze),
         cmocka_unit_test(short_picture_ids_are_made_long),
+        cmocka_unit_test(a_layer_that_stops_is_replaced),
         cmocka_unit_test(ten_percent_loss_is_repaired),
         cmocka_unit_test(everything_sent_is_told_of_in_feedback),
         cmocka_unit_test(long_packets_win_as_often),

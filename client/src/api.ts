@@ -113,6 +113,9 @@ export class ApiError extends Error {
   }
 }
 
+/** What /api/me says to strangers; known without asking where people come by a link. */
+export const signedOut = (): ApiError => new ApiError(401, 'signed-out', 'nobody is signed in', null, 0);
+
 let csrf = '';
 let onSignedOut: () => void = () => undefined;
 

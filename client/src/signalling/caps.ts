@@ -2,7 +2,7 @@
 import { NS } from './namespaces';
 import { Element, xml } from './xml';
 
-export const CAPS_NODE = 'https://darasa.example/client';
+export const CAPS_NODE = 'urn:darasa:client';
 export const CAPS_IDENTITY = { category: 'client', type: 'web', name: 'Darasa' } as const;
 
 /** In the order of XEP-0115 section 5.1: bytewise. */

@@ -27,18 +27,17 @@ static int parse(const char *inside, struct source_set *set)
     "</ssrc-group>"
 #define ONE(ssrc) "<source xmlns='urn:xmpp:jingle:apps:rtp:ssma:0' ssrc='" ssrc "'/>"
 #define V0 "1a2b3c4d-v0"
-#define SIX                                                                                        \
-    SRC("1", V0)                                                                                   \
-    SRC("2", V0) SRC("3", V0) SRC("11", V0) SRC("12", V0) SRC("13", V0)                            \
-        GROUP("SIM", ONE("1") ONE("2") ONE("3")) GROUP("FID", ONE("1") ONE("11"))                  \
-            GROUP("FID", ONE("2") ONE("12")) GROUP("FID", ONE("3") ONE("13"))
+/* Three layers of a camera and their RTX. */
+static const char six[] = SRC("1", V0) SRC("2", V0) SRC("3", V0) SRC("11", V0) SRC("12", V0)
+    SRC("13", V0) GROUP("SIM", ONE("1") ONE("2") ONE("3")) GROUP("FID", ONE("1") ONE("11"))
+        GROUP("FID", ONE("2") ONE("12")) GROUP("FID", ONE("3") ONE("13"));
 
 static void simulcast_is_one_source_with_layers(void **state)
 {
     struct source_set set;
     struct source list[SOURCES_MAX];
     size_t count;
-    assert_int_equal(parse(SIX, &set), 0);
+    assert_int_equal(parse(six, &set), 0);
     assert_int_equal(source_list(&set, list, &count), 0);
     assert_int_equal(count, 1);
     assert_int_equal(list[0].layer_count, 3);
@@ -87,7 +86,7 @@ static void senseless_sources_are_refused(void **state)
 static void adding_is_all_or_nothing(void **state)
 {
     struct source_set set, more;
-    assert_int_equal(parse(SIX, &more), 0);
+    assert_int_equal(parse(six, &more), 0);
     set = (struct source_set){0};
     assert_int_equal(source_add(&set, &more), 0);
     assert_int_equal(source_add(&set, &more), ERR_EXISTS);
@@ -106,7 +105,7 @@ static void removing_takes_groups_along(void **state)
     struct source_set set, less;
     struct source list[SOURCES_MAX];
     size_t count;
-    assert_int_equal(parse(SIX, &set), 0);
+    assert_int_equal(parse(six, &set), 0);
     assert_int_equal(parse(ONE("3") ONE("13"), &less), 0);
     source_remove(&set, &less);
     assert_int_equal(set.ssrc_count, 4);
@@ -118,7 +117,7 @@ static void removing_takes_groups_along(void **state)
 static void sets_survive_the_journal(void **state)
 {
     struct source_set set, again;
-    assert_int_equal(parse(SIX, &set), 0);
+    assert_int_equal(parse(six, &set), 0);
     json_t *json = source_set_to_json(&set);
     source_set_from_json(json, &again);
     assert_memory_equal(&set, &again, sizeof set);

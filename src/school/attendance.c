@@ -2,6 +2,8 @@
 
 #include "school/people.h"
 
+/* Who it was: guests of other issuers may come without an id, then the name has to do. */
+#define WHO "CASE WHEN a.person='' THEN 'guest ' || a.name ELSE a.person END"
 /* The length of a stay `a` seen at ?2. */
 #define LENGTH "COALESCE(a.present_ms, MAX(0, ?2 - a.joined_at))"
 
@@ -39,8 +41,8 @@ int attendance_close(struct sql *sql, const char *class, msec_t at)
 int attendance_present(struct sql *sql, const char *class, int64_t *ret_count)
 {
     return sql_one_num(sql,
-                       "SELECT COUNT(DISTINCT person) FROM attendance"
-                       " WHERE class=?1 AND left_at IS NULL",
+                       "SELECT COUNT(DISTINCT " WHO ") FROM attendance a"
+                       " WHERE a.class=?1 AND a.left_at IS NULL",
                        SQL_VALUES(sql_str(class)), ret_count);
 }
 
@@ -64,7 +66,7 @@ int attendance_each(struct sql *sql, const char *class, msec_t now, stay_visit v
 {
     struct sql_rows *rows = NULL;
     int err = sql_query(sql,
-                        "SELECT a.person, a.name, p.role, a.guest, a.left_at IS NULL, a.joined_at,"
+                        "SELECT " WHO ", a.name, p.role, a.guest, a.left_at IS NULL, a.joined_at,"
                         " " LENGTH " FROM attendance a LEFT JOIN person p ON p.id=a.person"
                         " WHERE a.class=?1 ORDER BY a.joined_at, a.id",
                         SQL_VALUES(sql_str(class), sql_num(now)), &rows);
@@ -86,7 +88,7 @@ int attendance_each(struct sql *sql, const char *class, msec_t now, stay_visit v
 }
 
 struct total {
-    char person[ID_SIZE];
+    char person[TEXT_SIZE + ID_SIZE];
     char name[TEXT_SIZE];
     msec_t length;
     msec_t end; /* of what is counted so far */
@@ -115,15 +117,15 @@ int attendance_totals(struct sql *sql, const char *class, msec_t now, presence_v
     struct sql_rows *rows = NULL;
     struct total total = {0};
     int err = sql_query(sql,
-                        "SELECT a.person, a.name, a.joined_at, " LENGTH " FROM attendance a"
-                        " WHERE a.class=?1 ORDER BY a.person, a.joined_at, a.id",
+                        "SELECT " WHO " AS who, a.name, a.joined_at, " LENGTH " FROM attendance a"
+                        " WHERE a.class=?1 ORDER BY who, a.joined_at, a.id",
                         SQL_VALUES(sql_str(class), sql_num(now)), &rows);
     while (!err && (err = sql_next(rows)) == 1) {
         err = 0;
         if (!slice_eq_str(sql_get_text(rows, 0), total.person)) {
             err = tell(&total, visit, arg);
             total = (struct total){0};
-            sql_get_str(rows, 0, total.person, ID_SIZE);
+            sql_get_str(rows, 0, total.person, sizeof total.person);
         }
         sql_get_str(rows, 1, total.name, TEXT_SIZE);
         add_stay(&total, sql_get_num(rows, 2), sql_get_num(rows, 3));

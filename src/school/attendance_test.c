@@ -40,8 +40,9 @@ static void two_devices_count_once(void **state)
     stay(sql, class.id, "a", "s3", NOW + 500, 10);
     stay(sql, class.id, "b", "s4", NOW + 20, -1);
     stay(sql, class.id, "b", "s5", NOW + 30, -1);
+    stay(sql, class.id, "", "s6", NOW + 40, 7);
     assert_int_equal(attendance_totals(sql, class.id, NOW + 1000, add_total, totals), 0);
-    assert_string_equal(totals, "a=160 b=980 ");
+    assert_string_equal(totals, "a=160 b=980 guest N=7 ");
     assert_int_equal(attendance_present(sql, class.id, &present), 0);
     assert_int_equal(present, 1);
     assert_int_equal(attendance_close(sql, class.id, NOW + 100), 0);

@@ -177,7 +177,7 @@ static int read_all(struct demux *demux, struct spool *spool, const bool *wanted
         err = spool_next(spool, &record);
         if (err)
             break;
-        usec_t arrival = feed_axis_time(&axis, &record);
+        usec_t arrival = usec_max(feed_axis_time(&axis, &record), 0);
         if (record.kind == FEED_RTP)
             err = take_rtp(demux, &record, arrival, wanted);
         if (!err && arrival - demux->ticked >= TICK) {

@@ -49,5 +49,5 @@ usec_t feed_axis_time(struct feed_axis *axis, const struct feed_record *record)
     }
     usec_t time = sane.time + axis->shift;
     axis->last = usec_max(axis->last, time);
-    return usec_max(0, time - axis->zero);
+    return time - axis->zero;
 }

@@ -17,7 +17,8 @@ struct feed_axis {
     usec_t wall_zero; /* wall time of `zero`, microseconds; 0: not known */
 };
 
-/* To be shown every record in order; microseconds since the first one, never negative. */
+/* To be shown every record in order; microseconds since the first one. Negative for what is told
+ * of the time before. */
 usec_t feed_axis_time(struct feed_axis *axis, const struct feed_record *record);
 /* The payload of a record as a JSON object; NULL when it is none. The caller's to decref. */
 json_t *feed_json(struct slice payload);

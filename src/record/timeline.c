@@ -135,21 +135,38 @@ static void read_source(const json_t *json, struct timeline_source *source)
         (void)slice_copy(SLICE("camera"), source->video_type, sizeof(source->video_type));
 }
 
+/* A bridge that took over numbers the sources anew: the name tells which is which. */
+static struct timeline_source *find_same(const struct timeline *timeline,
+                                         const struct timeline_source *source)
+{
+    for (uint32_t i = 0; source->name[0] && i < timeline->source_count; i++) {
+        struct timeline_source *known = &timeline->sources[i];
+        if (known->codec == source->codec && strcmp(known->name, source->name) == 0 &&
+            strcmp(known->endpoint, source->endpoint) == 0)
+            return known;
+    }
+    return NULL;
+}
+
 static int on_source(struct reading *in, const struct feed_record *record)
 {
+    struct timeline *timeline = in->timeline;
     json_t *json = feed_json(record->payload);
     json_int_t number = json_integer_value(json_object_get(json, "source"));
     struct timeline_source source = {.number = record->source ? record->source : (uint32_t)number};
     int err = 0;
     if (!json || source.number == 0) {
-        in->timeline->refused++;
+        timeline->refused++;
     } else {
         read_source(json, &source);
-        struct timeline_source *known = find_source(in->timeline, source.number);
-        if (known && known->codec == source.codec && strcmp(known->endpoint, source.endpoint) == 0)
+        struct timeline_source *known = find_same(timeline, &source);
+        if (known) {
             memcpy(known->video_type, source.video_type, sizeof(known->video_type));
-        else
-            err = add_source(in->timeline, &source);
+            err = map_put(timeline->by_number, slice_of(&source.number, sizeof(source.number)),
+                          (void *)((uintptr_t)(known - timeline->sources) + 1));
+        } else {
+            err = add_source(timeline, &source);
+        }
     }
     json_decref(json);
     return err;
@@ -186,15 +203,12 @@ struct timeline_stream *timeline_stream(const struct timeline *timeline, uint32_
     return timeline->streams[*ret_index];
 }
 
-static int add_stream(struct timeline *timeline, uint32_t number, const struct rtp_packet *packet,
+static int add_stream(struct timeline *timeline, uint32_t number, uint32_t ssrc, uint32_t rtp_time,
                       struct timeline_stream **ret_stream)
 {
     if (timeline->stream_count == TIMELINE_STREAMS_MAX)
         return ERR_LIMIT;
-    int err =
-        find_source(timeline, number) ? 0 : guess_source(timeline, number, packet->payload_type);
-    if (!err)
-        err = grow_by_count((void **)&timeline->streams, timeline->stream_count,
+    int err = grow_by_count((void **)&timeline->streams, timeline->stream_count,
                             sizeof(struct timeline_stream *));
     if (err)
         return err;
@@ -202,11 +216,11 @@ static int add_stream(struct timeline *timeline, uint32_t number, const struct r
     if (!stream)
         return ERR_MEMORY;
     stream->source = (uint32_t)(find_source(timeline, number) - timeline->sources);
-    stream->ssrc = packet->ssrc;
-    stream->first_time = packet->timestamp;
-    stream->last_time = packet->timestamp;
+    stream->ssrc = ssrc;
+    stream->first_time = rtp_time;
+    stream->last_time = rtp_time;
     uint8_t key[8];
-    err = map_put(timeline->by_ssrc, stream_key(key, number, packet->ssrc),
+    err = map_put(timeline->by_ssrc, stream_key(key, number, ssrc),
                   (void *)((uintptr_t)timeline->stream_count + 1));
     if (err) {
         free(stream);
@@ -257,7 +271,11 @@ static int on_rtp(struct reading *in, const struct feed_record *record)
     }
     uint32_t index;
     struct timeline_stream *stream = timeline_stream(timeline, record->source, packet.ssrc, &index);
-    int err = stream ? 0 : add_stream(timeline, record->source, &packet, &stream);
+    int err = 0;
+    if (!stream && !find_source(timeline, record->source))
+        err = guess_source(timeline, record->source, packet.payload_type);
+    if (!stream && !err)
+        err = add_stream(timeline, record->source, packet.ssrc, packet.timestamp, &stream);
     if (err)
         return err;
     struct timeline_source *source = &timeline->sources[stream->source];
@@ -285,11 +303,15 @@ static int on_report(struct reading *in, const struct feed_record *record)
         return 0;
     }
     struct timeline_stream *stream = timeline_stream(timeline, record->source, report.ssrc, &index);
-    if (!stream || stream->report_count >= REPORTS_MAX)
-        return 0;
+    int err = 0;
+    /* The last report from before the recording comes first of all. */
+    if (!stream && find_source(timeline, record->source))
+        err = add_stream(timeline, record->source, report.ssrc, report.rtp_time, &stream);
+    if (err || !stream || stream->report_count >= REPORTS_MAX)
+        return err;
     const struct timeline_source *source = &timeline->sources[stream->source];
-    int err = grow((void **)&stream->reports, stream->report_count, &stream->report_cap,
-                   sizeof(*stream->reports));
+    err = grow((void **)&stream->reports, stream->report_count, &stream->report_cap,
+               sizeof(*stream->reports));
     if (err)
         return err;
     int64_t ticks = stream->last_time + (int32_t)(report.rtp_time - (uint32_t)stream->last_time);
@@ -393,6 +415,8 @@ static int take_record(struct reading *in, const struct feed_record *record)
         [FEED_END] = on_end,
     };
     in->now = feed_axis_time(&in->axis, record);
+    if (record->kind != FEED_SENDER_REPORT)
+        in->now = usec_max(in->now, 0);
     if (record->kind >= ARRAY_LEN(take) || !take[record->kind])
         return 0;
     int err = take[record->kind](in, record);
@@ -405,7 +429,7 @@ static int take_record(struct reading *in, const struct feed_record *record)
 /* Sender reports give the sender's own time of each RTP time, the same for its sound and its
  * picture; the earliest arrivals give the sender's time in ours. */
 static int fit_by_reports(const struct timeline *timeline, struct timeline_stream *stream,
-                          struct clock_run *run, usec_t until)
+                          struct clock_run *run, usec_t from, usec_t until)
 {
     const struct clock_runs *ntp =
         &timeline->endpoints[timeline->sources[stream->source].endpoint_index]->ntp;
@@ -416,7 +440,7 @@ static int fit_by_reports(const struct timeline *timeline, struct timeline_strea
     for (size_t i = 0; i < stream->report_count; i++) {
         const struct timeline_report *report = &stream->reports[i];
         const struct clock_run *wall = clock_runs_at(ntp, report->arrival);
-        if (report->arrival < run->from || report->arrival >= until || !wall)
+        if (report->arrival < from || report->arrival >= until || !wall)
             continue;
         usec_t y = clock_curve_at(&wall->curve, report->ntp);
         usec_t off = y - report->x - run->gap;
@@ -440,7 +464,8 @@ static int fit_stream(const struct timeline *timeline, struct timeline_stream *s
     for (size_t i = 0; i < stream->runs.count && !err; i++) {
         bool is_last = i + 1 == stream->runs.count;
         usec_t until = is_last ? USEC_NEVER : stream->runs.runs[i + 1].from;
-        err = fit_by_reports(timeline, stream, &stream->runs.runs[i], until);
+        usec_t from = i == 0 ? INT64_MIN : stream->runs.runs[i].from;
+        err = fit_by_reports(timeline, stream, &stream->runs.runs[i], from, until);
         if (err == ERR_NOT_FOUND)
             err = 0;
     }

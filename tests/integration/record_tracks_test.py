@@ -188,6 +188,29 @@ def test_pauses_are_cut_out(root):
     assert abs(track(m, "aaaa-a0", -1)["end"] - 14) < 0.1, m["tracks"]
 
 
+def test_another_bridge_takes_over(root):
+    """It numbers the sources anew, and sends what it knew of the clocks first."""
+    layers = [{**file("red.webm"), "ssrc": 11}], [{**file("blue.webm"), "ssrc": 22}]
+    ann = {"endpoint": "aaaa", "name": "Ann", "sources": [
+        source("aaaa-v0", layers[0], number=1, spans=[[0, 8]]), source("aaaa-v0", layers[0], number=2, announce=False, spans=[[10, 20]])]}
+    bob = {"endpoint": "bbbb", "name": "Bob", "sources": [source("bbbb-v0", layers[1], number=1, announce=False, spans=[[10, 20]])]}
+    records = [{"t": 10, "kind": "begin", "json": {"version": 1, "recording": "r1", "wall_ms": 1700000010000, "boot": "b2"}},
+               {"t": 10, "kind": "gap", "json": {"reason": "worker", "from_us": 5008000000, "to_us": 5010000000}},
+               {"t": 10, "kind": "source", "json": {"source": 1, "name": "bbbb-v0", "endpoint": "bbbb", "codec": "vp8"}},
+               {"t": 10, "kind": "source", "json": {"source": 2, "name": "aaaa-v0", "endpoint": "aaaa", "codec": "vp8"}}]
+    lib.make_spool(GEN, {"duration": 20, "people": [ann, bob], "records": records}, root)
+    lib.run(RENDER, root, "tracks")
+    m = lib.manifest(root)
+    assert m["gaps"] == [{"from": 8, "to": 10, "reason": "worker"}], m["gaps"]
+    for name, color, count in (("aaaa-v0", "red", 1), ("bbbb-v0", "blue", 1)):
+        tracks = [t for t in m["tracks"] if t["source"] == name]
+        assert len(tracks) == count, m["tracks"]
+        for t in tracks:
+            pictures = lib.decode_pictures(root / "out" / t["file"])
+            assert all(lib.is_color(lib.pixel(p, 16, 12), color) for at, p in pictures if not 2.9 < at < 3.3 and not 6.9 < at < 7.3), t
+    assert abs(track(m, "aaaa-v0")["end"] - 20) < 0.2 and track(m, "bbbb-v0")["start"] > 9.9, m["tracks"]
+
+
 def index_stands_in_front(path):
     data = path.read_bytes()
     cues, cluster = data.find(bytes.fromhex("1c53bb6b")), data.find(bytes.fromhex("1f43b675"))

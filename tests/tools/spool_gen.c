@@ -371,7 +371,8 @@ static void read_layer(struct source *source, json_t *json)
     bool video = source->video;
     *layer = (struct layer){
         .source = source,
-        .ssrc = source->number * 1000 + (uint32_t)source->layer_count,
+        .ssrc = (uint32_t)number_of(json, "ssrc",
+                                    source->number * 1000.0 + (double)source->layer_count),
         .seq = (uint16_t)(65000 + source->number),
         .fps = video ? number_of(json, "fps", 30) : 50,
         .kbps = number_of(json, "kbps", video ? 500 : 24),
@@ -433,8 +434,9 @@ static struct source *read_source(const json_t *json, const json_t *person_json,
     source->layered = json_is_true(json_object_get(json, "layered"));
     source->ppm = number_of(json, "ppm", 0);
     read_spans(source, json);
-    write_json(FEED_SOURCE, source->number, BASE_TIME,
-               announce(json, person_json, source->video, source->number));
+    if (!json_is_false(json_object_get(json, "announce")))
+        write_json(FEED_SOURCE, source->number, BASE_TIME,
+                   announce(json, person_json, source->video, source->number));
     json_t *layers = json_object_get(json, "layers");
     for (size_t i = 0; i < json_array_size(layers) && i < 3; i++)
         read_layer(source, json_array_get(layers, i));
@@ -445,10 +447,12 @@ static void write_extra(const json_t *item)
 {
     const char *kind = json_string_value(json_object_get(item, "kind"));
     usec_t time = BASE_TIME + (usec_t)(number_of(item, "t", 0) * 1e6);
-    uint8_t number = kind && strcmp(kind, "gap") == 0     ? FEED_GAP
-                     : kind && strcmp(kind, "begin") == 0 ? FEED_BEGIN
-                                                          : FEED_EVENT;
-    write_json(number, 0, time, json_deep_copy(json_object_get(item, "json")));
+    uint8_t number = kind && strcmp(kind, "gap") == 0      ? FEED_GAP
+                     : kind && strcmp(kind, "begin") == 0  ? FEED_BEGIN
+                     : kind && strcmp(kind, "source") == 0 ? FEED_SOURCE
+                                                           : FEED_EVENT;
+    json_t *json = json_object_get(item, "json");
+    write_json(number, (uint32_t)number_of(json, "source", 0), time, json_deep_copy(json));
 }
 
 static struct layer *earliest(struct source **sources, size_t count)

@@ -1,6 +1,6 @@
 // What the class tests share: the server under test behind its NAT, participants in browsers, and results.
 import { spawn, spawnSync } from 'node:child_process';
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -96,6 +96,7 @@ export class School {
         this.name = name;
         this.participants = [];
         this.data = mkdtempSync(join(tmpdir(), 'darasa-class-'));
+        chmodSync(this.data, 0o755); // the children live as a user of their own
         this.network = new Network(`dc${process.pid % 10000}${name}`, HOST).start();
     }
 
@@ -116,7 +117,7 @@ export class School {
                 this.ready = true;
             const link = line.match(/^\s*(.+?):\s+(https?:\/\/\S+)$/);
             if (link)
-                this.links[link[1].trim()] = link[2];
+                this.links[link[1].trim().replace(/ \(.*/, '')] = link[2];
         });
         await until('server ready', () => {
             if (this.exited)
@@ -124,6 +125,8 @@ export class School {
             return this.ready;
         }, 30);
         await sleep(100);
+        // The demonstration's people, the teacher first.
+        this.people = Object.entries(this.links).filter(([name, url]) => url.includes('/enter#') && name !== 'Administrator').map(([, url]) => url);
         this.ca = join(this.data, 'tls/ca.crt');
         return this;
     }

@@ -82,6 +82,8 @@
     }
 
     const devices = navigator.mediaDevices;
+    if (!devices)
+        return; // not a secure page: about:blank
     devices.getUserMedia = async constraints => {
         const tracks = [];
         if (constraints?.audio)

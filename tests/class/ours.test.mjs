@@ -5,7 +5,7 @@ import { allSeeAll, joinOurs, lookOurs } from './join.mjs';
 const school = new School('ours');
 try {
     await school.start();
-    const links = Object.values(school.links);
+    const links = school.people;
     const teacher = await Participant.start(school, 'chromium', 1);
     const pupil = await Participant.start(school, 'firefox', 2, { fps: 8 });
     const third = await Participant.start(school, 'chromium', 3, { fps: 8 });

@@ -49,7 +49,7 @@ async function startFirefox() {
         browser: 'firefox', executablePath: '/usr/bin/firefox-esr', headless: true, userDataDir: profile,
         env: { ...process.env, HOME: home },
         extraPrefsFirefox: {
-            'media.autoplay.default': 0, 'media.autoplay.blocking_policy': 0, 'media.navigator.permission.disabled': true,
+            'media.autoplay.default': 0, 'media.autoplay.blocking_policy': 0, 'media.autoplay.block-webaudio': false, 'media.navigator.permission.disabled': true,
             'media.peerconnection.ice.obfuscate_host_addresses': false, 'media.gmp-manager.updateEnabled': false,
             'app.update.enabled': false, 'browser.safebrowsing.downloads.enabled': false, 'extensions.update.enabled': false,
             'network.connectivity-service.enabled': false, 'network.captive-portal-service.enabled': false,

@@ -23,7 +23,7 @@ async function allSeeAll(list, seconds = 30) {
 
 try {
     await school.start();
-    const links = Object.values(school.links);
+    const links = school.people;
     for (const identity of [1, 2, 3])
         people.push(await Participant.start(school, 'chromium', identity));
     const options = i => ({ rewriting: Boolean(library) && i > 0, library: library && existsSync(library) ? library : undefined });

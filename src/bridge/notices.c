@@ -64,8 +64,7 @@ static bool same_as_told(const struct member *m, char (*names)[CONFERENCE_NAME_M
     return true;
 }
 
-static bool take_forwarded(struct conference *c, struct member *m,
-                           struct conference_notice *notice)
+static bool take_forwarded(struct conference *c, struct member *m, struct conference_notice *notice)
 {
     if (!m->forwarded_dirty)
         return false;

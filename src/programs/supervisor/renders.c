@@ -17,13 +17,26 @@ struct job {
     char reason[32];
 };
 
-struct renders {
+/* Jobs of one kind of length, one at a time in the order asked. */
+struct lane {
     struct supervisor *super;
     struct list waiting; /* the first one runs while there is a unit */
     size_t count;
     struct unit *unit;
     struct loop_timer limit;
 };
+
+/* Tracks make a recording playable within a minute: they never wait behind an hour's film. */
+enum { LANE_TRACKS, LANE_FILES, LANES };
+
+struct renders {
+    struct lane lanes[LANES];
+};
+
+static struct lane *lane_of(struct renders *renders, const char *what)
+{
+    return &renders->lanes[strcmp(what, "tracks") == 0 ? LANE_TRACKS : LANE_FILES];
+}
 
 static int dress(struct unit *unit, struct start *start);
 static void on_message(struct unit *unit, const char *type, json_t *message);
@@ -46,16 +59,15 @@ static void tell(struct supervisor *super, const struct job *job, const char *st
     json_decref(message);
 }
 
-static struct job *first(struct renders *renders)
+static struct job *first(struct lane *lane)
 {
-    return list_empty(&renders->waiting) ? NULL
-                                         : LIST_ITEM(renders->waiting.next, struct job, node);
+    return list_empty(&lane->waiting) ? NULL : LIST_ITEM(lane->waiting.next, struct job, node);
 }
 
-static void drop(struct renders *renders, struct job *job)
+static void drop(struct lane *lane, struct job *job)
 {
     list_remove(&job->node);
-    renders->count--;
+    lane->count--;
     json_decref(job->options);
     free(job);
 }
@@ -77,32 +89,33 @@ static int dress(struct unit *unit, struct start *start)
     return err;
 }
 
-static void give_up(struct renders *renders, const char *reason)
+static void give_up(struct lane *lane, const char *reason)
 {
-    struct job *job = first(renders);
+    struct job *job = first(lane);
     if (!job->reason[0])
         (void)slice_copy(slice_str(reason), job->reason, sizeof job->reason); /* a short word */
     log_error("render failed recording=%s job=%s reason=%s", job->recording, job->what,
               job->reason);
-    tell(renders->super, job, "failed", 0);
-    drop(renders, job);
+    tell(lane->super, job, "failed", 0);
+    drop(lane, job);
 }
 
-static void next(struct renders *renders)
+static void next(struct lane *lane)
 {
-    struct supervisor *super = renders->super;
-    while (!renders->unit && first(renders) && !super->stopping) {
-        struct job *job = first(renders);
+    struct supervisor *super = lane->super;
+    while (!lane->unit && first(lane) && !super->stopping) {
+        struct job *job = first(lane);
         usec_t limit = config_number(super->config, "render.limit") * USEC_PER_SEC;
         job->attempts++;
-        int err = unit_new(super, &kind_render, 0, renders, &renders->unit);
+        unsigned number = (unsigned)(lane - super->renders->lanes);
+        int err = unit_new(super, &kind_render, number, lane, &lane->unit);
         if (!err)
-            err = unit_start(renders->unit);
+            err = unit_start(lane->unit);
         if (!err)
-            err = loop_timer_set(super->loop, &renders->limit, loop_now(super->loop) + limit);
+            err = loop_timer_set(super->loop, &lane->limit, loop_now(super->loop) + limit);
         if (err) {
-            unit_free(&renders->unit);
-            give_up(renders, "start");
+            unit_free(&lane->unit);
+            give_up(lane, "start");
             continue;
         }
         tell(super, job, "running", 0);
@@ -111,49 +124,49 @@ static void next(struct renders *renders)
 
 static void on_limit(struct loop_timer *timer, usec_t now)
 {
-    struct renders *renders = CONTAINER_OF(timer, struct renders, limit);
-    struct job *job = first(renders);
+    struct lane *lane = CONTAINER_OF(timer, struct lane, limit);
+    struct job *job = first(lane);
     (void)now;
-    if (!renders->unit || !job)
+    if (!lane->unit || !job)
         return;
     (void)slice_copy(SLICE("timeout"), job->reason, sizeof job->reason); /* fits */
-    unit_kill(renders->unit, "takes too long");
+    unit_kill(lane->unit, "takes too long");
 }
 
 static void on_message(struct unit *unit, const char *type, json_t *message)
 {
-    struct renders *renders = unit->owner;
-    struct job *job = first(renders);
+    struct lane *lane = unit->owner;
+    struct job *job = first(lane);
     const char *reason = json_string_value(json_object_get(message, "reason"));
     double done = json_number_value(json_object_get(message, "done"));
     if (strcmp(type, "progress") == 0 && done >= 0 && done <= 1)
-        tell(renders->super, job, "running", done);
+        tell(lane->super, job, "running", done);
     else if (strcmp(type, "trouble") == 0 && reason)
         (void)slice_copy(slice_str(reason), job->reason, sizeof job->reason); /* may be cut */
 }
 
 static void ended(struct unit *unit, int status)
 {
-    struct renders *renders = unit->owner;
-    struct job *job = first(renders);
-    loop_timer_clear(renders->super->loop, &renders->limit);
-    unit_free(&renders->unit);
+    struct lane *lane = unit->owner;
+    struct job *job = first(lane);
+    loop_timer_clear(lane->super->loop, &lane->limit);
+    unit_free(&lane->unit);
     if (status == 0) {
         log_info("rendered recording=%s job=%s", job->recording, job->what);
         job->reason[0] = 0;
-        tell(renders->super, job, "done", 1);
-        drop(renders, job);
+        tell(lane->super, job, "done", 1);
+        drop(lane, job);
     } else if (job->attempts >= ATTEMPTS_MAX) {
-        give_up(renders, "crashed");
+        give_up(lane, "crashed");
     } else {
         job->reason[0] = 0;
     }
-    next(renders);
+    next(lane);
 }
 
-static struct job *find(struct renders *renders, const char *recording, const char *what)
+static struct job *find(struct lane *lane, const char *recording, const char *what)
 {
-    LIST_EACH(node, &renders->waiting)
+    LIST_EACH(node, &lane->waiting)
     {
         struct job *job = LIST_ITEM(node, struct job, node);
         if (strcmp(job->recording, recording) == 0 && strcmp(job->what, what) == 0)
@@ -171,7 +184,7 @@ static bool known(const char *what)
     return false;
 }
 
-static void queue(struct renders *renders, const char *recording, const char *what, json_t *options)
+static void queue(struct lane *lane, const char *recording, const char *what, json_t *options)
 {
     struct job *job = calloc(1, sizeof *job);
     if (!job)
@@ -179,15 +192,15 @@ static void queue(struct renders *renders, const char *recording, const char *wh
     (void)slice_copy(slice_str(recording), job->recording, sizeof job->recording); /* checked */
     (void)slice_copy(slice_str(what), job->what, sizeof job->what);                /* checked */
     job->options = json_is_object(options) ? json_incref(options) : json_object();
-    list_append(&renders->waiting, &job->node);
-    renders->count++;
-    if (!recordings_finished(renders->super, recording) || renders->count > WAITING_MAX) {
-        (void)slice_copy(renders->count > WAITING_MAX ? SLICE("limit") : SLICE("unfinished"),
+    list_append(&lane->waiting, &job->node);
+    lane->count++;
+    if (!recordings_finished(lane->super, recording) || lane->count > WAITING_MAX) {
+        (void)slice_copy(lane->count > WAITING_MAX ? SLICE("limit") : SLICE("unfinished"),
                          job->reason, sizeof job->reason); /* fits */
-        tell(renders->super, job, "failed", 0);
-        drop(renders, job);
+        tell(lane->super, job, "failed", 0);
+        drop(lane, job);
     }
-    next(renders);
+    next(lane);
 }
 
 void renders_ask(struct supervisor *super, json_t *message)
@@ -198,29 +211,34 @@ void renders_ask(struct supervisor *super, json_t *message)
         log_warn("order without sense type=render");
         return;
     }
-    struct renders *renders = super->renders;
-    const struct job *job = find(renders, recording, what);
+    struct lane *lane = lane_of(super->renders, what);
+    const struct job *job = find(lane, recording, what);
     if (!job)
-        queue(renders, recording, what, json_object_get(message, "options"));
-    else if (job == first(renders))
+        queue(lane, recording, what, json_object_get(message, "options"));
+    else if (job == first(lane))
         tell(super, job, "running", 0);
+}
+
+static void lane_forget(struct lane *lane, const char *recording)
+{
+    struct job *running = lane->unit ? first(lane) : NULL;
+    if (running && strcmp(running->recording, recording) == 0) {
+        loop_timer_clear(lane->super->loop, &lane->limit);
+        unit_free(&lane->unit);
+    }
+    LIST_EACH(node, &lane->waiting)
+    {
+        struct job *job = LIST_ITEM(node, struct job, node);
+        if (strcmp(job->recording, recording) == 0)
+            drop(lane, job);
+    }
+    next(lane);
 }
 
 void renders_forget(struct supervisor *super, const char *recording)
 {
-    struct renders *renders = super->renders;
-    struct job *running = renders->unit ? first(renders) : NULL;
-    if (running && strcmp(running->recording, recording) == 0) {
-        loop_timer_clear(super->loop, &renders->limit);
-        unit_free(&renders->unit);
-    }
-    LIST_EACH(node, &renders->waiting)
-    {
-        struct job *job = LIST_ITEM(node, struct job, node);
-        if (strcmp(job->recording, recording) == 0)
-            drop(renders, job);
-    }
-    next(renders);
+    for (size_t i = 0; i < LANES; i++)
+        lane_forget(&super->renders->lanes[i], recording);
 }
 
 int renders_open(struct supervisor *super)
@@ -228,9 +246,12 @@ int renders_open(struct supervisor *super)
     struct renders *renders = calloc(1, sizeof *renders);
     if (!renders)
         return ERR_MEMORY;
-    renders->super = super;
-    list_init(&renders->waiting);
-    loop_timer_init(&renders->limit, on_limit);
+    for (size_t i = 0; i < LANES; i++) {
+        struct lane *lane = &renders->lanes[i];
+        lane->super = super;
+        list_init(&lane->waiting);
+        loop_timer_init(&lane->limit, on_limit);
+    }
     super->renders = renders;
     return 0;
 }
@@ -238,12 +259,13 @@ int renders_open(struct supervisor *super)
 void renders_close(struct supervisor *super)
 {
     struct renders *renders = super->renders;
-    if (!renders)
-        return;
-    loop_timer_clear(super->loop, &renders->limit);
-    unit_free(&renders->unit);
-    while (first(renders))
-        drop(renders, first(renders));
+    for (size_t i = 0; renders && i < LANES; i++) {
+        struct lane *lane = &renders->lanes[i];
+        loop_timer_clear(super->loop, &lane->limit);
+        unit_free(&lane->unit);
+        while (first(lane))
+            drop(lane, first(lane));
+    }
     free(renders);
     super->renders = NULL;
 }

@@ -137,7 +137,7 @@ async function failure(response: Response): Promise<ApiError> {
   return new ApiError(response.status, word, String(body['message'] ?? response.statusText), field, retryAfter);
 }
 
-async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+async function call<T>(method: string, path: string, body?: unknown, again = true): Promise<T> {
   const headers: Record<string, string> = { accept: 'application/json' };
   if (body !== undefined) headers['content-type'] = 'application/json';
   if (method !== 'GET' && csrf) headers['x-csrf-token'] = csrf;
@@ -156,7 +156,10 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
   if (!response.ok) {
     const error = await failure(response);
     if (error.status === 401 && error.error === 'signed-out') onSignedOut();
-    throw error;
+    // Signed in anew in another tab: the old sign of this page is worth nothing any more.
+    if (error.error !== 'csrf' || !again) throw error;
+    csrf = (await call<Me>('GET', '/api/me')).csrf;
+    return call(method, path, body, false);
   }
   if (response.status === 204) return undefined as T;
   return (await response.json()) as T;
@@ -168,6 +171,24 @@ const signedIn = (me: Me): Me => {
 };
 
 const id = encodeURIComponent;
+
+/** A ticket asked for before the page that wants it is there. */
+let early: { classId: string; ticket: Promise<Join> } | null = null;
+
+/** Asks for the ticket of the class this address leads to, while the page's code is still on its way. */
+export function joinEarly(path: string): void {
+  const classId = /^\/class\/([^/]+)$/.exec(path)?.[1];
+  if (!classId) return;
+  const ticket = call<Join>('POST', `/api/classes/${classId}/join`, {});
+  ticket.catch(() => undefined);
+  early = { classId: decodeURIComponent(classId), ticket };
+}
+
+function join(classId: string): Promise<Join> {
+  const asked = early;
+  early = null;
+  return asked?.classId === classId ? asked.ticket : call('POST', `/api/classes/${id(classId)}/join`, {});
+}
 
 export const api = {
   me: (): Promise<Me> => call<Me>('GET', '/api/me').then(signedIn),
@@ -197,7 +218,7 @@ export const api = {
   closeClass: (classId: string): Promise<SchoolClass> => call('POST', `/api/classes/${id(classId)}/close`, {}),
   classPeople: (classId: string, add: string[], remove: string[]): Promise<SchoolClass> =>
     call('PUT', `/api/classes/${id(classId)}/people`, { add, remove }),
-  join: (classId: string): Promise<Join> => call('POST', `/api/classes/${id(classId)}/join`, {}),
+  join,
   attendance: (classId: string): Promise<Attendance> => call('GET', `/api/classes/${id(classId)}/attendance`),
   guest: (room: string): Promise<{ title: string; open: boolean; guests: boolean }> =>
     call('GET', `/api/guest/${id(room)}`),
@@ -209,6 +230,7 @@ export const api = {
   deleteRecording: (recordingId: string): Promise<void> => call('DELETE', `/api/recordings/${id(recordingId)}`),
   manifest: <T>(url: string): Promise<T> => call<T>('GET', url),
 
+  /** Administrators get all of it; teachers only `id`, `name` and `role`. */
   people: (): Promise<Person[]> => call<{ people: Person[] }>('GET', '/api/people').then((answer) => answer.people),
   createPerson: (body: { name: string; account: string; role: Role; password?: string }): Promise<Person> =>
     call('POST', '/api/people', body),

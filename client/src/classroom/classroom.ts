@@ -93,6 +93,8 @@ export class Classroom {
   private peopleDirty = false;
   private readonly disconnected = new Set<string>();
   private readonly loudAt = new Map<string, number>();
+  /** RTP time of the last packet looked at, by SSRC. */
+  private readonly heardAt = new Map<number, number>();
   private timers: ReturnType<typeof setInterval>[] = [];
   private iceTimer: ReturnType<typeof setTimeout> | null = null;
   private answerTimer: ReturnType<typeof setTimeout> | null = null;
@@ -654,6 +656,7 @@ export class Classroom {
     this.forwarded.set(null);
     this.tracks.set(new Map());
     this.speaking.set(new Set());
+    this.heardAt.clear();
     if (this.state.value.media !== 'none') this.state.update({ media: 'connecting' });
   }
 
@@ -826,8 +829,11 @@ export class Classroom {
     const now = performance.now();
     for (const { slot, receiver } of this.peer?.received() ?? []) {
       if (slot.kind !== 'audio' || !slot.owner) continue;
-      const level = receiver.getSynchronizationSources()[0]?.audioLevel ?? 0;
-      if (level > SPEAKING_LEVEL) this.loudAt.set(slot.owner, now);
+      const heard = receiver.getSynchronizationSources()[0];
+      // Browsers keep the last packet in this list for 10 s: only a new one counts.
+      if (!heard || this.heardAt.get(slot.ssrc) === heard.rtpTimestamp) continue;
+      this.heardAt.set(slot.ssrc, heard.rtpTimestamp);
+      if ((heard.audioLevel ?? 0) > SPEAKING_LEVEL) this.loudAt.set(slot.owner, now);
     }
     const own = this.room?.id;
     if (own && this.publisher.level() > 0.35) this.loudAt.set(own, now);

@@ -28,6 +28,14 @@ const en = {
   'error-no-guests': 'This class takes no guests.',
   'error-not-allowed': 'You may not do this.',
   'error-taken': 'This account name is taken.',
+  'error-busy': 'The server is busy. Try again in a moment.',
+  'error-disk-full': 'The server has no space left. Tell your administrator.',
+  'error-last-admin': 'Somebody must remain who may administer.',
+  'error-recording': 'It is still being recorded. Stop the recording first.',
+  'error-invalid': 'Something in the form is not right.',
+  'error-gone': 'This does not exist, or not for you.',
+  'error-not-staff': 'Only teachers may do this.',
+  'error-not-admin': 'Only administrators may do this.',
 
   // sign-in
   'sign-in': 'Sign in',
@@ -40,6 +48,7 @@ const en = {
   'entering': 'Signing you in…',
   'choose-password': 'Choose a password',
   'choose-password-lead': 'You will use it to sign in from now on. At least ten characters; a short sentence is good.',
+  'current-password': 'Current password',
   'new-password': 'New password',
   'repeat-password': 'Once more',
   'passwords-differ': 'The two are not the same.',

@@ -1,13 +1,13 @@
 import { Fragment } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { api, ApiError, Me, whenSignedOut } from '../api';
-import { language, loadLanguage, t } from '../i18n';
+import { language, t } from '../i18n';
 import { navigate, path } from '../router';
 import { session } from '../session';
 import { useStore } from '../store';
 import { Icon } from './icons';
 import { Brand, errorText, LanguageSwitch, lazy, Link, Loading, LoadFailed, Menu } from './parts';
-import { SetPassword, SignIn } from './signin';
+import { Entering, SetPassword, SignIn, welcome } from './signin';
 
 const classes = () => import('./classes').then((m) => m.Classes);
 const classPage = () => import('./class/page').then((m) => m.ClassPage);
@@ -22,7 +22,8 @@ const AttendancePage = lazy(() => import('./attendance').then((m) => m.Attendanc
 
 /** Begins to fetch the code of the page that is about to be shown. */
 export function preload(to: string): void {
-  const load = to === '/' ? classes : to.startsWith('/class/') ? classPage : to.startsWith('/guest/') ? guestPage : null;
+  const isClass = to === '/enter' || to.startsWith('/class/') || to.startsWith('/guest/');
+  const load = to === '/' ? classes : isClass ? classPage : null;
   load?.().catch(() => undefined);
 }
 
@@ -42,41 +43,51 @@ const ROUTES: readonly Route[] = [
   { pattern: /^\/admin$/, page: () => <Admin /> },
 ];
 
-function useSession(first: Promise<Me>): { ready: boolean; error: unknown; retry: () => void } {
+interface Session {
+  ready: boolean;
+  error: unknown;
+  /** The link that led here is of no use. */
+  linkError: unknown;
+  retry: () => void;
+}
+
+function useSession(first: Promise<Me>, entered: boolean): Session {
   const [ready, setReady] = useState(false);
   const [error, setError] = useState<unknown>(null);
-  const take = (me: Promise<Me>): void => {
+  const [linkError, setLinkError] = useState<unknown>(null);
+  const take = (me: Promise<Me>, byLink: boolean): void => {
     setError(null);
     me.then(
       (value) => {
-        session.set(value);
-        if (value.user.language && value.user.language !== language.value) void loadLanguage(value.user.language);
+        if (byLink) navigate(value.next ?? '/', true);
+        welcome(value);
         setReady(true);
       },
       (failure: unknown) => {
-        if (failure instanceof ApiError && failure.status === 401) setReady(true);
+        const nobody = failure instanceof ApiError && failure.error === 'signed-out';
+        if (byLink && !nobody) setLinkError(failure);
+        if (nobody || byLink) setReady(true);
         else setError(failure);
       },
     );
   };
   useEffect(() => {
     whenSignedOut(() => session.set(null));
-    take(first);
+    take(first, entered);
   }, []);
-  return { ready, error, retry: () => take(api.me()) };
+  return { ready, error, linkError, retry: () => take(api.me(), false) };
 }
 
-export function App(props: { me: Promise<Me> }) {
+export function App(props: { me: Promise<Me>; entered: boolean }) {
   const at = useStore(path);
   const me = useStore(session);
   useStore(language);
-  const { ready, error, retry } = useSession(props.me);
+  const { ready, error, linkError, retry } = useSession(props.me, props.entered);
   const guest = /^\/guest\/([^/]+)$/.exec(at);
   if (guest?.[1]) return <GuestPage room={decodeURIComponent(guest[1])} />;
   if (error) return <LoadFailed error={error} retry={retry} />;
-  if (at === '/enter') return <SignIn enter />;
-  if (!ready) return <Loading />;
-  if (!me) return <SignIn />;
+  if (!ready) return props.entered ? <Entering /> : <Loading />;
+  if (!me) return <SignIn problem={linkError} />;
   if (me.user.mustChangePassword) return <SetPassword me={me} onDone={(next) => session.set(next)} />;
   for (const route of ROUTES) {
     const match = route.pattern.exec(at);
@@ -100,6 +111,13 @@ function Shell(props: { me: Me; children: preact.ComponentChildren }) {
   const at = useStore(path);
   const { user } = props.me;
   const [problem, setProblem] = useState<string | null>(null);
+  const content = useRef<HTMLElement>(null);
+  const first = useRef(true);
+  useEffect(() => {
+    // A new page begins at its beginning for those who do not see it, too.
+    if (!first.current) content.current?.focus();
+    first.current = false;
+  }, [at]);
   const signOut = async (): Promise<void> => {
     try {
       await api.signOut();
@@ -118,6 +136,7 @@ function Shell(props: { me: Me; children: preact.ComponentChildren }) {
         <Link to="/" class="home">
           <Brand />
         </Link>
+        <span class="organisation"><bdi>{props.me.organisation.name}</bdi></span>
         <nav aria-label="Darasa">
           <Link to="/" current={at === '/'}>
             {t('classes')}
@@ -147,7 +166,7 @@ function Shell(props: { me: Me; children: preact.ComponentChildren }) {
           />
         </div>
       </header>
-      <main id="content" tabIndex={-1}>
+      <main id="content" tabIndex={-1} ref={content}>
         {problem && <p class="alert">{problem}</p>}
         {props.children}
       </main>

@@ -1,6 +1,6 @@
 /* My classes: what is open now, what comes, what was. */
 import { useEffect, useState } from 'preact/hooks';
-import { api, Course, Me, Person, Policy, SchoolClass } from '../api';
+import { api, Course, Me, Policy, SchoolClass } from '../api';
 import { formatDay, formatTime, t } from '../i18n';
 import { navigate } from '../router';
 import { Icon } from './icons';
@@ -65,7 +65,7 @@ export function Classes(props: { me: Me }) {
       ))}
       {open?.what === 'new' && <ClassForm onClose={() => setOpen(null)} onDone={done} />}
       {open?.what === 'edit' && <ClassForm of={open.of} onClose={() => setOpen(null)} onDone={done} />}
-      {open?.what === 'people' && <ClassPeople of={open.of} me={props.me} onClose={done} />}
+      {open?.what === 'people' && <ClassPeople of={open.of} onClose={done} />}
       {open?.what === 'link' && open.of.guestLink && (
         <Dialog title={t('guest-link')} onClose={() => setOpen(null)}>
           <CopyField label={open.of.title} value={new URL(open.of.guestLink, location.origin).href} />
@@ -265,10 +265,9 @@ function ClassForm(props: { of?: SchoolClass; onClose: () => void; onDone: () =>
   );
 }
 
-function ClassPeople(props: { of: SchoolClass; me: Me; onClose: () => void }) {
+function ClassPeople(props: { of: SchoolClass; onClose: () => void }) {
   const [full, again] = useLoaded(() => api.class(props.of.id), [props.of.id]);
-  // Only administrators see everybody; teachers choose from their courses.
-  const [known] = useLoaded<{ id: string; name: string }[]>(() => everybody(props.me), []);
+  const [known] = useLoaded(api.people, []);
   const [filter, setFilter] = useState('');
   const [error, setError] = useState<string | null>(null);
   const change = async (add: string[], remove: string[]): Promise<void> => {
@@ -283,7 +282,7 @@ function ClassPeople(props: { of: SchoolClass; me: Me; onClose: () => void }) {
   const inside = full.data?.people ?? [];
   const ids = new Set(inside.map((person) => person.id));
   const needle = filter.trim().toLocaleLowerCase();
-  const others = (known.data ?? []).filter((p) => !ids.has(p.id) && p.name.toLocaleLowerCase().includes(needle)).slice(0, 50);
+  const others = (known.data ?? []).filter((p) => !p.disabled && !ids.has(p.id) && p.name.toLocaleLowerCase().includes(needle)).slice(0, 50);
   return (
     <Dialog title={`${t('class-people')}: ${props.of.title}`} onClose={props.onClose} wide>
       {error && <Alert>{error}</Alert>}
@@ -321,13 +320,4 @@ function ClassPeople(props: { of: SchoolClass; me: Me; onClose: () => void }) {
       </div>
     </Dialog>
   );
-}
-
-async function everybody(me: Me): Promise<{ id: string; name: string }[]> {
-  if (me.user.role === 'admin') return (await api.people()).filter((person: Person) => !person.disabled);
-  const seen = new Map<string, { id: string; name: string }>();
-  for (const course of await api.courses().catch(() => [])) {
-    for (const person of [...course.pupils, ...course.teachers]) seen.set(person.id, person);
-  }
-  return [...seen.values()].sort((a, b) => a.name.localeCompare(b.name));
 }

@@ -1,15 +1,17 @@
 /* The pieces all pages are made of. */
 import type { ComponentChildren, ComponentType } from 'preact';
 import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { ApiError } from '../api';
+import { api, ApiError } from '../api';
 import { chooseLanguage, Language, language, LANGUAGES, t, tMaybe } from '../i18n';
 import { navigate } from '../router';
+import { session } from '../session';
 import { useStore } from '../store';
 import { Icon, IconName } from './icons';
 
 export function errorText(error: unknown): string {
   if (!(error instanceof ApiError)) return t('error-unknown');
   if (error.error === 'wait') return t('error-wait', { count: error.retryAfter || 30 });
+  if (/^(unknown-(?!code)|not-found$)/.test(error.error)) return t('error-gone');
   return tMaybe(`error-${error.error}`, 'error-unknown');
 }
 
@@ -374,7 +376,11 @@ export function LanguageSwitch() {
       value={now}
       testId="language"
       options={(Object.keys(LANGUAGES) as Language[]).map((value) => ({ value, label: LANGUAGES[value] }))}
-      onChange={(value) => void chooseLanguage(value as Language)}
+      onChange={(value) => {
+        void chooseLanguage(value as Language);
+        // Kept with the person too, for the next device; nothing is lost when that fails.
+        if (session.value) api.setLanguage(value).catch(() => undefined);
+      }}
     />
   );
 }

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
-import { api, Me } from '../api';
+import { useState } from 'preact/hooks';
+import { api, ApiError, Me } from '../api';
 import { language, loadLanguage, t } from '../i18n';
 import { navigate, path } from '../router';
 import { session } from '../session';
@@ -20,54 +20,44 @@ export function Door(props: { title: string; lead?: string; children: ComponentC
   );
 }
 
-function welcome(me: Me): void {
+export function welcome(me: Me): void {
   if (me.user.language && me.user.language !== language.value) void loadLanguage(me.user.language);
   session.set(me);
 }
 
-/** With `enter` the one-time code behind the # of the address signs in. */
-export function SignIn(props: { enter?: boolean }) {
-  const [code] = useState(() => (props.enter ? decodeURIComponent(location.hash.slice(1)) : ''));
+export function Entering() {
+  return (
+    <Door title={t('entering')}>
+      <Loading />
+    </Door>
+  );
+}
+
+/** `problem`: why the link that led here did not sign in. */
+export function SignIn(props: { problem: unknown }) {
   const [account, setAccount] = useState('');
   const [password, setPassword] = useState('');
-  const [busy, setBusy] = useState(Boolean(code));
-  const [error, setError] = useState<string | null>(null);
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<string | null>(props.problem ? errorText(props.problem) : null);
   useTitle(t('sign-in'));
-
-  const run = async (work: () => Promise<Me>): Promise<void> => {
+  const submit = async (): Promise<void> => {
     setBusy(true);
     setError(null);
     try {
-      const me = await work();
-      const next = me.next ?? (path.value === '/enter' ? '/' : null);
-      if (next) navigate(next, true);
+      const me = await api.signIn(account.trim(), password);
+      if (path.value === '/enter') navigate('/', true);
       welcome(me);
     } catch (failure) {
       setError(errorText(failure));
       setBusy(false);
     }
   };
-
-  useEffect(() => {
-    if (!code) return;
-    // The code works once and must not stay in the history.
-    history.replaceState(null, '', '/enter');
-    void run(() => api.enter(code));
-  }, []);
-
-  if (busy && code && !error) {
-    return (
-      <Door title={t('entering')}>
-        <Loading />
-      </Door>
-    );
-  }
   return (
     <Door title={t('sign-in-title')} lead={t('sign-in-lead')}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          void run(() => api.signIn(account.trim(), password));
+          void submit();
         }}
       >
         {error && <Alert>{error}</Alert>}
@@ -101,6 +91,7 @@ export function SignIn(props: { enter?: boolean }) {
 export function SetPassword(props: { me: Me; onDone: (me: Me) => void }) {
   const [next, setNext] = useState('');
   const [again, setAgain] = useState('');
+  const [current, setCurrent] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<string | null>(null);
   useTitle(t('choose-password'));
@@ -112,10 +103,13 @@ export function SetPassword(props: { me: Me; onDone: (me: Me) => void }) {
     setBusy(true);
     setError(null);
     try {
-      await api.setPassword(next);
+      await api.setPassword(next, current ?? undefined);
       props.onDone({ ...props.me, user: { ...props.me.user, mustChangePassword: false } });
     } catch (failure) {
-      setError(errorText(failure));
+      // Some time after the link was used, the server asks for the old password as well.
+      const asksForCurrent = failure instanceof ApiError && failure.error === 'wrong' && current === null;
+      if (asksForCurrent) setCurrent('');
+      setError(asksForCurrent ? null : errorText(failure));
       setBusy(false);
     }
   };
@@ -129,6 +123,17 @@ export function SetPassword(props: { me: Me; onDone: (me: Me) => void }) {
       >
         {error && <Alert>{error}</Alert>}
         <input type="text" class="visually-hidden" autocomplete="username" value={props.me.user.account} readOnly tabIndex={-1} aria-hidden="true" />
+        {current !== null && (
+          <Field
+            label={t('current-password')}
+            type="password"
+            value={current}
+            onInput={setCurrent}
+            autocomplete="current-password"
+            required
+            testId="current-password"
+          />
+        )}
         <Field
           label={t('new-password')}
           type="password"

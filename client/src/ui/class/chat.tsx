@@ -22,6 +22,11 @@ export function Chat(props: Props) {
   const [drawn, setDrawn] = useState(DRAWN);
   const list = useRef<HTMLOListElement>(null);
   const stuck = useRef(true);
+  const input = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => {
+    // Whoever opened the chat wants to write; on a telephone the keyboard would hide what there is to read.
+    if (matchMedia('(hover: hover)').matches) input.current?.focus();
+  }, [props.to]);
   useEffect(() => {
     const box = list.current;
     if (box && stuck.current) box.scrollTop = box.scrollHeight;
@@ -83,6 +88,7 @@ export function Chat(props: Props) {
           )}
           <div class="chat-line">
             <textarea
+              ref={input}
               rows={1}
               value={draft}
               placeholder={t('chat-placeholder')}

@@ -59,6 +59,12 @@ export function LiveClass({ room }: { room: Classroom }) {
     setPinned(pinned === key ? null : key);
     if (pinned !== key) setLayout('speaker');
   };
+  /** Back to the button that opened it. */
+  const closePanel = (): void => {
+    const button = document.querySelector<HTMLElement>(`[data-testid=${panel}]`);
+    setPanel(null);
+    button?.focus();
+  };
   const writeTo = (id: string): void => {
     setPrivateTo(id);
     setPanel('chat');
@@ -80,10 +86,16 @@ export function LiveClass({ room }: { room: Classroom }) {
           <Pictures room={room} state={state} layout={layout} pinned={pinned} onPin={pin} saver={saver} />
         </main>
         {panel && (
-          <aside class="panel" aria-label={t(panel)}>
+          <aside
+            class="panel"
+            aria-label={t(panel)}
+            onKeyDown={(event) => {
+              if (event.key === 'Escape' && !event.defaultPrevented) closePanel();
+            }}
+          >
             <header>
               <h2>{t(panel)}</h2>
-              <Button kind="quiet" icon="close" label={t('close')} onClick={() => setPanel(null)} testId="close-panel" />
+              <Button kind="quiet" icon="close" label={t('close')} onClick={closePanel} testId="close-panel" />
             </header>
             {panel === 'chat' ? (
               <Chat room={room} state={state} to={privateTo} setTo={setPrivateTo} />
@@ -440,7 +452,7 @@ function Toolbar(props: ToolbarProps) {
     { label: t('end-for-all'), icon: 'close', danger: true, onSelect: props.onEnd, testId: 'end-class' },
   ];
   return (
-    <footer class="toolbar" role="toolbar" aria-label={t('toolbar')}>
+    <footer class="toolbar" role="group" aria-label={t('toolbar')}>
       <Tool
         icon={microphoneOn ? 'microphone' : 'microphone-off'}
         label={t(microphoneOn ? 'microphone-off' : 'microphone-on')}

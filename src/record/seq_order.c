@@ -4,6 +4,9 @@
 
 /* More than 2.5 s of a 3 Mb/s stream. */
 #define SLOTS 1024u
+/* The first packet to arrive need not be the first that was sent. */
+#define SETTLE (200 * USEC_PER_MSEC)
+#define SETTLE_BACK 64
 /* That many packets in a row from far behind: the sender began anew. */
 #define STRAYS_MAX 3u
 
@@ -18,7 +21,10 @@ struct seq_order {
     size_t held;
     uint16_t next; /* sequence number to be delivered next */
     bool started;
-    uint32_t lost; /* since the last delivered */
+    bool settling; /* nothing was delivered yet */
+    usec_t started_at;
+    uint16_t start; /* the first that arrived */
+    uint32_t lost;  /* since the last delivered */
     uint16_t stray_next;
     uint32_t strays;
 };
@@ -108,11 +114,35 @@ static bool is_restart(struct seq_order *order, uint16_t seq)
     return order->strays >= STRAYS_MAX;
 }
 
+/* Before anything is delivered: packets are only held, and an earlier one moves the start. */
+static int settle(struct seq_order *order, uint16_t seq, usec_t arrival, struct slice bytes)
+{
+    int place = (int16_t)(uint16_t)(seq - order->start);
+    if (place < -SETTLE_BACK || place >= (int)SLOTS - SETTLE_BACK)
+        return ERR_AGAIN;
+    if ((int16_t)(uint16_t)(seq - order->next) < 0)
+        order->next = seq;
+    return hold(order, seq, arrival, bytes);
+}
+
 int seq_order_input(struct seq_order *order, uint16_t seq, usec_t arrival, struct slice bytes,
                     const struct seq_sink *sink)
 {
-    if (!order->started)
+    if (!order->started) {
         restart(order, seq, sink);
+        order->settling = true;
+        order->started_at = arrival;
+        order->start = seq;
+    }
+    if (order->settling && arrival - order->started_at < SETTLE) {
+        int err = settle(order, seq, arrival, bytes);
+        if (err != ERR_AGAIN)
+            return err;
+    }
+    if (order->settling) {
+        order->settling = false;
+        deliver_ready(order, sink);
+    }
     int ahead = (int16_t)(uint16_t)(seq - order->next);
     if (ahead < 0) {
         if (ahead > -(int)SLOTS || !is_restart(order, seq))
@@ -141,6 +171,12 @@ int seq_order_input(struct seq_order *order, uint16_t seq, usec_t arrival, struc
 
 void seq_order_tick(struct seq_order *order, usec_t now, const struct seq_sink *sink)
 {
+    if (order->settling) {
+        if (now != USEC_NEVER && now - order->started_at < SETTLE)
+            return;
+        order->settling = false;
+        deliver_ready(order, sink);
+    }
     while (order->held) {
         uint16_t first = order->next;
         while (!*slot_of(order, first))

@@ -20,6 +20,12 @@ static void on_packet(void *arg, const struct seq_packet *packet)
 
 static const struct seq_sink sink = {.packet = on_packet};
 
+/* The tests without it are about what comes later. */
+static void settled(struct seq_order *order)
+{
+    seq_order_tick(order, USEC_PER_SEC / 4, &sink);
+}
+
 static void input(struct seq_order *order, uint16_t seq, usec_t arrival)
 {
     assert_int_equal(seq_order_input(order, seq, arrival, slice_of(&seq, sizeof(seq)), &sink), 0);
@@ -52,6 +58,7 @@ static void test_order_across_the_wrap_without_doubles(void **state)
     const uint16_t out[] = {65533, 65534, 65535, 0, 1, 2};
     for (size_t i = 0; i < ARRAY_LEN(in); i++)
         input(*state, in[i], (usec_t)i * 1000);
+    settled(*state);
     assert_seen(out, ARRAY_LEN(out));
     for (size_t i = 0; i < seen.count; i++)
         assert_int_equal(seen.lost[i], 0);
@@ -60,6 +67,7 @@ static void test_order_across_the_wrap_without_doubles(void **state)
 static void test_waits_for_a_repair_then_gives_up(void **state)
 {
     input(*state, 10, 0);
+    settled(*state);
     input(*state, 13, 1000);
     input(*state, 14, SEQ_ORDER_WAIT);
     assert_int_equal(seen.count, 1);
@@ -70,6 +78,18 @@ static void test_waits_for_a_repair_then_gives_up(void **state)
     assert_int_equal(seen.lost[2], 1);
     assert_int_equal(seen.lost[3], 0);
     input(*state, 12, SEQ_ORDER_WAIT + 2000);
+    assert_int_equal(seen.count, 4);
+}
+
+static void test_the_first_to_arrive_need_not_be_the_first(void **state)
+{
+    input(*state, 65535, 0);
+    input(*state, 0, 10000);
+    input(*state, 65534, 30000);
+    assert_int_equal(seen.count, 0);
+    input(*state, 1, 250000);
+    assert_seen((const uint16_t[]){65534, 65535, 0, 1}, 4);
+    input(*state, 65533, 260000);
     assert_int_equal(seen.count, 4);
 }
 
@@ -86,6 +106,7 @@ static void test_end_gives_out_all(void **state)
 static void test_long_hole_and_restart(void **state)
 {
     input(*state, 100, 0);
+    settled(*state);
     input(*state, 5000, 1);
     assert_seen((const uint16_t[]){100, 5000}, 2);
     assert_true(seen.lost[1] > 0);
@@ -128,6 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_order_across_the_wrap_without_doubles, begin, end),
         cmocka_unit_test_setup_teardown(test_waits_for_a_repair_then_gives_up, begin, end),
+        cmocka_unit_test_setup_teardown(test_the_first_to_arrive_need_not_be_the_first, begin, end),
         cmocka_unit_test_setup_teardown(test_end_gives_out_all, begin, end),
         cmocka_unit_test_setup_teardown(test_long_hole_and_restart, begin, end),
         cmocka_unit_test_setup_teardown(test_any_weather, begin, end),

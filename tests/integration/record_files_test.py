@@ -9,7 +9,8 @@ import time
 import record_lib as lib
 
 GEN, RENDER = sys.argv[1:3]
-media = pathlib.Path(tempfile.mkdtemp(prefix="darasa-record-"))
+kept = tempfile.TemporaryDirectory(prefix="darasa-record-")
+media = pathlib.Path(kept.name)
 SECONDS = 24
 
 

@@ -131,6 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                         .anonymous = true,
                                         .occupants_max = 8,
                                         .sessions_max = 8,
+                                        .rooms_max = 8,
                                         .tokens = {.domain = "d"},
                                         .ids = {fill, &p},
                                         .seed = 1};

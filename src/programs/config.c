@@ -80,6 +80,8 @@ static const struct key keys[] = {
      "Clients connected at once; more are told to come back."},
     {"limits.participants", NUMBER, "500", "signal", 0, "people", 2, 1000, "People in one class."},
     {"limits.rooms", NUMBER, "1000", "signal", 0, "classes", 1, 100000, "Classes at once."},
+    {"rooms.open", SWITCH, "no", "signal", 0, 0, 0, 0,
+     "Anybody opens a room of any name and enters without a token, as in a plain Jitsi server."},
     {"limits.recordings", NUMBER, "16", "", 0, "recordings", 0, 1000, "Recordings at once."},
     {"recordings.reserve", NUMBER, "1024", "", 0, "MiB", 0, 100000000,
      "No recording begins with less disk space than this."},

@@ -19,6 +19,8 @@ static const size_t EDGE_QUEUE_MAX = (size_t)512 * 1024 * 1024;
 static const size_t PEER_QUEUE_MAX = (size_t)64 * 1024 * 1024;
 static const size_t SESSIONS_MAX = 20000;
 static const unsigned JOURNAL_MIB = 32;
+/* Rooms that web has not opened, or not forgotten yet. */
+static const size_t IDLE_ROOMS = 1000;
 static const int64_t CLOCK_LEEWAY = 5;
 
 enum peer_kind { PEER_EDGE, PEER_WEB, PEER_BRIDGE };
@@ -48,6 +50,7 @@ struct signal {
     uint64_t *journal_failures;
     char websocket[512]; /* where clients reach us, when they do not say how they did */
     bool journal_failed;
+    json_t *settings; /* of the last reload, NULL: none */
 };
 
 static void fill_random(void *arg, void *out, size_t len)
@@ -134,17 +137,6 @@ static void on_link(void *arg, const char *name, unsigned number, int fd)
     else if (p->kind == PEER_WEB)
         realm_web_up(s->realm);
     log_info("link peer=%s number=%u", name, number);
-}
-
-static void on_message(void *arg, const char *type, json_t *message, const int *fds,
-                       size_t fd_count)
-{
-    struct signal *s = arg;
-    set_clock(s);
-    if (strcmp(type, "recorder") == 0)
-        realm_input_recorder(s->realm, message);
-    for (size_t i = 0; i < fd_count; i++)
-        close(fds[i]);
 }
 
 static void on_stop(void *arg)
@@ -248,21 +240,21 @@ static void on_timer(struct loop_timer *timer, usec_t now)
     /* It only wakes the loop: the work is done before it sleeps again. */
 }
 
-static const char *setting(struct signal *s, const char *key)
+static const char *setting(json_t *settings, const char *key)
 {
-    const char *value = json_string_value(json_object_get(child_settings(s->child), key));
+    const char *value = json_string_value(json_object_get(settings, key));
     return value && *value ? value : NULL;
 }
 
-static int64_t number_setting(struct signal *s, const char *key, int64_t usual)
+static int64_t number_setting(json_t *settings, const char *key, int64_t usual)
 {
-    json_t *value = json_object_get(child_settings(s->child), key);
+    json_t *value = json_object_get(settings, key);
     return json_is_integer(value) ? json_integer_value(value) : usual;
 }
 
-static int read_secret(struct signal *s, struct token_config *tokens)
+static int read_secret(struct signal *s, json_t *settings, struct token_config *tokens)
 {
-    struct slice hex = slice_str(setting(s, "token_secret"));
+    struct slice hex = slice_str(setting(settings, "token_secret"));
     if (hex.len == 0)
         return 0;
     int err = secret_from_hex(hex, s->secret, sizeof s->secret, &s->secret_len);
@@ -275,56 +267,89 @@ static int read_secret(struct signal *s, struct token_config *tokens)
     return 0;
 }
 
-/* Others' keys: their name is issuer and, unless told otherwise, any audience is good. */
-static int read_issuers(struct signal *s, struct token_config *tokens)
+/* Others' keys: the name is the issuer and, unless told otherwise, any audience is good. */
+static int read_issuers(json_t *settings, struct token_config *tokens)
 {
-    json_t *issuers = json_object_get(child_settings(s->child), "issuers");
+    json_t *issuers = json_object_get(settings, "issuers");
     for (size_t i = 0; i < json_array_size(issuers); i++) {
         json_t *one = json_array_get(issuers, i);
-        const char *id = json_string_value(json_object_get(one, "id"));
-        const char *alg = json_string_value(json_object_get(one, "algorithm"));
-        const char *key = json_string_value(json_object_get(one, "key"));
-        const char *kid = json_string_value(json_object_get(one, "kid"));
-        const char *audience = json_string_value(json_object_get(one, "audience"));
+        const char *id = setting(one, "id");
+        const char *alg = setting(one, "algorithm");
+        const char *key = setting(one, "key");
+        const char *audience = setting(one, "audience");
         if (!id || !alg || !key || tokens->key_count == TOKEN_KEYS_MAX)
             return ERR_FORMAT;
         tokens->keys[tokens->key_count++] = (struct token_key){
             .jwt = {strcmp(alg, "RS256") == 0 ? JWT_RS256 : JWT_HS256, slice_str(key)},
-            .kid = kid,
+            .kid = setting(one, "kid"),
             .issuers = {id},
             .audiences = {audience ? audience : "*"}};
     }
     return 0;
 }
 
-static int make_realm(struct signal *s)
+/* `settings` must live as long as the configuration is used. */
+static int read_config(struct signal *s, json_t *settings, struct realm_config *ret_config)
 {
-    json_t *settings = child_settings(s->child);
-    const char *domain = setting(s, "xmpp.domain");
-    const char *url = setting(s, "url");
+    const char *domain = setting(settings, "xmpp.domain");
+    const char *url = setting(settings, "url");
+    bool open = json_is_true(json_object_get(settings, "rooms.open"));
     if (url && strncmp(url, "http", 4) == 0)
-        (void)snprintf(s->websocket, sizeof s->websocket, "ws%s",
-                       url + 4); /* a cut one is no use */
-    struct realm_config config = {
+        (void)snprintf(s->websocket, sizeof s->websocket, "ws%s", url + 4); /* a cut one: no use */
+    *ret_config = (struct realm_config){
         .domain = domain ? domain : "meet.darasa",
         .websocket = s->websocket,
-        .open_rooms = json_is_true(json_object_get(settings, "open_rooms")),
-        .anonymous = json_is_true(json_object_get(settings, "anonymous")),
-        .occupants_max = (size_t)number_setting(s, "limits.participants", 500),
+        .open_rooms = open,
+        .anonymous = open,
+        .occupants_max = (size_t)number_setting(settings, "limits.participants", 500),
+        .rooms_max = (size_t)number_setting(settings, "limits.rooms", 1000) + IDLE_ROOMS,
         .sessions_max = SESSIONS_MAX,
         .tokens = {.leeway = CLOCK_LEEWAY},
         .ids = {fill_random, NULL},
         .services = json_object_get(settings, "services"),
-        .seed = random_u64(),
     };
-    config.tokens.domain = config.domain;
-    int err = read_secret(s, &config.tokens);
-    if (err == 0)
-        err = read_issuers(s, &config.tokens);
+    ret_config->tokens.domain = ret_config->domain;
+    int err = read_secret(s, settings, &ret_config->tokens);
+    return err ? err : read_issuers(settings, &ret_config->tokens);
+}
+
+static int make_realm(struct signal *s)
+{
+    struct realm_config config;
+    int err = read_config(s, child_settings(s->child), &config);
     if (err)
         return err;
+    config.seed = random_u64();
     s->realm = realm_new(&config);
     return s->realm ? 0 : ERR_MEMORY;
+}
+
+static void on_config(struct signal *s, json_t *message)
+{
+    struct realm_config config;
+    json_t *settings = json_object_get(message, "settings");
+    int err = json_is_object(settings) ? read_config(s, settings, &config) : ERR_FORMAT;
+    if (err) {
+        log_error("new settings refused err=%s", err_name(err));
+        return;
+    }
+    realm_configure(s->realm, &config);
+    json_decref(s->settings);
+    s->settings = json_incref(settings);
+    log_info("new settings");
+}
+
+static void on_message(void *arg, const char *type, json_t *message, const int *fds,
+                       size_t fd_count)
+{
+    struct signal *s = arg;
+    set_clock(s);
+    if (strcmp(type, "recorder") == 0)
+        realm_input_recorder(s->realm, message);
+    else if (strcmp(type, "config") == 0)
+        on_config(s, message);
+    for (size_t i = 0; i < fd_count; i++)
+        close(fds[i]);
 }
 
 static void load_pair(void *arg, struct slice key, struct slice value)
@@ -337,7 +362,8 @@ static void load_pair(void *arg, struct slice key, struct slice value)
 static int take_over(struct signal *s)
 {
     int fd = child_fd(s->child, "journal", 0);
-    size_t max = (size_t)number_setting(s, "journal.size", JOURNAL_MIB) * 1024 * 1024;
+    size_t max =
+        (size_t)number_setting(child_settings(s->child), "journal.size", JOURNAL_MIB) * 1024 * 1024;
     if (fd < 0) {
         log_warn("no journal: classes end with this process");
         return 0;
@@ -412,6 +438,7 @@ int main(void)
     for (unsigned i = 0; i < WORKERS_MAX; i++)
         link_free(&s.bridges[i].link);
     realm_free(&s.realm);
+    json_decref(s.settings);
     journal_close(&s.journal);
     child_free(&s.child);
     loop_free(&s.loop);

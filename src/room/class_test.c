@@ -270,6 +270,8 @@ static void recordings_fail_and_end_by_themselves(void **state)
     world_forget(k.w);
     world_bridge_up(k.w, 0, "b1");
     assert_non_null(world_take(k.w, OUTBOX_BRIDGE, BRIDGE_CONFERENCE, id));
+    recorder(k.w, "00000000-0000-4000-8000-000000000000", "running");
+    assert_non_null(world_take(k.w, OUTBOX_SUPERVISOR, 0, "record-stop"));
     /* Another bridge process: the supervisor is asked to join the recorder to it. */
     realm_bridge_lost(k.w->realm, 0);
     world_bridge_up(k.w, 0, "b2");

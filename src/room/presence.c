@@ -321,6 +321,15 @@ static void tell_feed(struct realm *r, struct occupant *o, const struct shown *b
                      json_pack("{ss ss ss}", "type", "name", "endpoint", o->nick, "name", o->name));
 }
 
+/* Tells a client that shows itself sending what it may not: its own picture shall be right. */
+static void hush(struct realm *r, struct occupant *o, const struct shown *before)
+{
+    const bool may[MEDIA_KINDS] = {o->rights.microphone, o->rights.camera, o->rights.screen};
+    for (size_t i = 0; i < MEDIA_KINDS; i++)
+        if (!may[i] && !o->shown.muted[i] && before->muted[i])
+            focus_send_mute(r, o, (enum media)i, o->room->focus);
+}
+
 static void update(struct realm *r, struct occupant *o, const struct xml_node *stanza)
 {
     struct shown before = o->shown;
@@ -328,6 +337,7 @@ static void update(struct realm *r, struct occupant *o, const struct xml_node *s
     memcpy(old_name, o->name, sizeof old_name);
     presence_clean(r, o, stanza);
     notice_unmute(o, &before);
+    hush(r, o, &before);
     tell_feed(r, o, &before, old_name);
     member_changed(r, o);
     presence_show(r, o);

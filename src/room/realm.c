@@ -30,7 +30,6 @@ const char *const realm_counter_names[REALM_COUNTERS] = {
 
 /* A class of 500 that joins at once: 250,000 presences of a kilobyte wait here at the most. */
 static const size_t OUTBOX_MAX = (size_t)512 * 1024 * 1024;
-static const size_t ROOMS_MAX = 20000;
 static const size_t CAPS_MAX = 512;
 static const size_t TEXT_MAX = (size_t)1024 * 1024;
 static const size_t FORGOTTEN_MAX = (size_t)8 * 1024 * 1024;
@@ -85,8 +84,8 @@ static bool make_parts(struct realm *r)
     struct xmpp_upper upper = {stanza_in, session_over, r};
     r->components[0] = (struct xmpp_component){"room_metadata", r->metadata_host};
     r->outbox = outbox_new(OUTBOX_MAX);
-    r->rooms = map_new(ROOMS_MAX, c->seed);
-    r->by_conference = map_new(ROOMS_MAX, c->seed);
+    r->rooms = map_new(c->rooms_max, c->seed);
+    r->by_conference = map_new(c->rooms_max, c->seed);
     r->channels = map_new(c->sessions_max * 2, c->seed);
     r->caps = caps_cache_new(CAPS_MAX, c->seed);
     r->crowd = calloc(c->sessions_max, sizeof(struct session *));
@@ -145,6 +144,16 @@ void realm_free(struct realm **realm)
     free(r->crowd);
     free(r->sockets);
     free(r);
+}
+
+void realm_configure(struct realm *r, const struct realm_config *config)
+{
+    r->config.tokens = config->tokens;
+    r->config.tokens.domain = r->config.domain;
+    r->config.occupants_max = config->occupants_max;
+    r->config.open_rooms = config->open_rooms;
+    r->config.anonymous = config->anonymous;
+    xmpp_configure(r->xmpp, &r->config.tokens, config->anonymous);
 }
 
 void realm_clock(struct realm *r, usec_t now, int64_t wall_ms)

@@ -16,7 +16,8 @@ struct realm_config {
     const char *websocket;
     bool open_rooms;      /* any name may be opened by a conference request */
     bool anonymous;       /* without a token */
-    size_t occupants_max; /* of one room */
+    size_t occupants_max; /* of one room; at most 1000 */
+    size_t rooms_max;
     size_t sessions_max;
     struct token_config tokens;
     struct ids ids;
@@ -49,6 +50,9 @@ extern const char *const realm_counter_names[REALM_COUNTERS];
 
 struct realm *realm_new(const struct realm_config *config);
 void realm_free(struct realm **realm);
+/* Takes over what may change while running: tokens, occupants_max, open_rooms, anonymous. The old
+ * configuration's strings are not needed any more. */
+void realm_configure(struct realm *realm, const struct realm_config *config);
 /* The time of everything that follows: monotonic, and wall time in ms. Call before any input. */
 void realm_clock(struct realm *realm, usec_t now, int64_t wall_ms);
 

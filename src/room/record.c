@@ -122,15 +122,26 @@ static struct room *find_recording(struct realm *r, const char *id)
     return NULL;
 }
 
+/* A recorder for a class that nobody here knows, or that was stopped before it ran. */
+static void stop_stray(struct realm *r, const char *id)
+{
+    tell_supervisor(r, json_pack("{ss ss}", "type", "record-stop", "recording", id));
+}
+
 void realm_input_recorder(struct realm *r, json_t *message)
 {
     const char *state = json_string_value(json_object_get(message, "state"));
-    struct room *room = find_recording(r, json_string_value(json_object_get(message, "recording")));
-    if (!room || !state)
+    const char *id = json_string_value(json_object_get(message, "recording"));
+    struct room *room = find_recording(r, id);
+    if (!id || !state)
+        return;
+    if (!room && strcmp(state, "running") == 0)
+        stop_stray(r, id);
+    if (!room)
         return;
     if (strcmp(state, "running") == 0 && room->recording.state == RECORDING_STARTING)
         begin(r, room);
-    else if (strcmp(state, "failed") == 0)
+    else if (strcmp(state, "failed") == 0 || strcmp(state, "finished") == 0)
         end(r, room, true);
     xmpp_settle(r->xmpp);
     bridge_settle(r);

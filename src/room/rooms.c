@@ -6,8 +6,8 @@
 
 /* A room that nobody is in and web does not want is forgotten after this. */
 static const usec_t IDLE_TIME = 60 * USEC_PER_SEC;
-/* The focus, and one for the bound to be reached by somebody who then hears of it. */
-static const size_t NICKS_EXTRA = 2;
+/* Whatever is configured: the bridge holds no more. */
+static const size_t OCCUPANTS_MAX = 1000;
 
 struct room *room_find(const struct realm *r, struct slice name)
 {
@@ -49,7 +49,7 @@ struct room *room_get(struct realm *r, const char *name)
     (void)snprintf(room->focus, sizeof room->focus, "%s/focus", room->jid);
     room->policy = (struct policy){true, true, true, true, true, true};
     room->idle_at = r->now;
-    room->by_nick = map_new(r->config.occupants_max + NICKS_EXTRA, r->config.seed);
+    room->by_nick = map_new(OCCUPANTS_MAX, r->config.seed);
     room->metadata = json_object();
     ids_hex(&r->config.ids, room->conference, 16);
     ids_uuid(&r->config.ids, room->meeting);

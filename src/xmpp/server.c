@@ -82,6 +82,12 @@ void xmpp_free(struct xmpp **xmpp)
     free(x);
 }
 
+void xmpp_configure(struct xmpp *x, const struct token_config *tokens, bool anonymous)
+{
+    x->config.tokens = *tokens;
+    x->config.anonymous = anonymous;
+}
+
 void xmpp_clock(struct xmpp *x, usec_t now, int64_t wall_ms)
 {
     x->now = now;

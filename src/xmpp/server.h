@@ -87,6 +87,8 @@ extern const char *const xmpp_counter_names[XMPP_COUNTERS];
 struct xmpp *xmpp_new(const struct xmpp_config *config, struct outbox *outbox,
                       const struct xmpp_upper *upper);
 void xmpp_free(struct xmpp **xmpp);
+/* From now on these tokens are good. */
+void xmpp_configure(struct xmpp *xmpp, const struct token_config *tokens, bool anonymous);
 /* Monotonic time, and wall time in ms, of all that follows. */
 void xmpp_clock(struct xmpp *xmpp, usec_t now, int64_t wall_ms);
 

@@ -501,12 +501,13 @@ export class Classroom {
 
   private recordingChanged(status: RecordingStatus): void {
     const { recording } = this.state.value;
-    const since = status.on ? recording.since || Date.now() : 0;
+    // Who comes late does not know since when.
+    const late = this.state.value.phase !== 'joined';
+    const since = !status.on || (late && !recording.since) ? 0 : recording.since || Date.now();
     this.state.update({ recording: { on: status.on, pending: status.pending, since } });
     if (status.error) this.notify('recording-failed', {}, 'warning');
     if (status.on === recording.on) return;
-    const joining = this.state.value.phase !== 'joined';
-    if (status.on && joining) this.notify('recording-running', {}, 'info');
+    if (status.on && late) this.notify('recording-running', {}, 'info');
     else this.notify(status.on ? 'recording-started' : 'recording-stopped', {}, 'info');
     if (status.on) chime();
   }

@@ -147,7 +147,7 @@ function TopBar(props: { state: ClassState; layout: Layout; setLayout: (layout: 
   const { state } = props;
   return (
     <header class="room-top">
-      <h1><bdi>{state.title}</bdi></h1>
+      <h1 dir="auto">{state.title}</h1>
       <RecordingBadge state={state} />
       <span class={`quality ${state.quality}`} title={t(`status-${state.quality}`)} data-testid="quality" data-quality={state.quality}>
         <Icon name="signal" />
@@ -170,7 +170,7 @@ function RecordingBadge({ state }: { state: ClassState }) {
     <p class={recording.on ? 'rec-badge' : 'rec-badge pending'} data-testid="recording-badge" title={t('recording-notice')}>
       <i aria-hidden="true" />
       <span>{t(recording.on ? 'recording' : 'recording-starting')}</span>
-      {recording.on && (
+      {recording.since > 0 && (
         <time aria-hidden="true" dir="ltr">
           {formatDuration((Date.now() - recording.since) / 1_000)}
         </time>

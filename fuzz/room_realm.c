@@ -1,5 +1,6 @@
 /* A member of a class who sends anything at all: texts, each ended by a zero byte, the first byte
- * of each telling where it goes (1: bridge channel, 2: from the bridge, 3: from web, else XMPP).
+ * of each telling where it goes (1: bridge channel, 2: from the bridge, 3: from web, 4: a socket
+ * that is not signed in, else XMPP).
  * '@' stands for the sender's nick, '$' for the session id of its Jingle session. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,14 +112,14 @@ static void play_one(struct play *p, struct slice raw, usec_t now)
     struct buf text;
     uint8_t where = raw.len > 0 ? raw.data[0] : 0;
     buf_init(&text, 1024 * 1024);
-    expand(p, where >= 1 && where <= 3 ? slice_sub(raw, 1, raw.len) : raw, &text);
+    expand(p, where >= 1 && where <= 4 ? slice_sub(raw, 1, raw.len) : raw, &text);
     realm_clock(p->realm, now, now / 1000);
     if (where == 2)
         (void)realm_input_bridge(p->realm, 0, (uint16_t)(20 + text.len % 7), buf_slice(&text));
     else if (where == 3)
         (void)realm_input_web(p->realm, (uint16_t)(10 + text.len % 4), 0, buf_slice(&text));
     else
-        (void)realm_input_edge(p->realm, 4, where == 1 ? 2 : 1, buf_slice(&text));
+        (void)realm_input_edge(p->realm, 4, where == 1 ? 2 : where == 4 ? 3 : 1, buf_slice(&text));
     drain(p);
     buf_done(&text);
 }
@@ -140,6 +141,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     realm_clock(p.realm, 1000000, 1000);
     enter(&p);
+    edge(&p, 1, 3, "{\"path\":\"/t/xmpp-websocket\",\"query\":\"a=%41\",\"protocols\":[\"xmpp\"]}");
     struct slice rest = slice_of(data, size);
     usec_t now = 5000000;
     for (int i = 0; i < 32 && rest.len > 0; i++) {

@@ -46,7 +46,7 @@ struct signal {
     size_t secret_len;
     uint64_t *realm_metrics[REALM_COUNTERS];
     uint64_t *xmpp_metrics[XMPP_COUNTERS];
-    uint64_t *gauges[5];
+    uint64_t *gauges[6];
     uint64_t *journal_failures;
     char websocket[512]; /* where clients reach us, when they do not say how they did */
     bool journal_failed;
@@ -214,7 +214,8 @@ static void count(struct signal *s)
         *s->realm_metrics[i] = realm[i];
     for (size_t i = 0; i < XMPP_COUNTERS; i++)
         *s->xmpp_metrics[i] = xmpp[i];
-    const uint64_t values[] = {g.sessions, g.rooms, g.occupants, g.events_waiting, g.workers};
+    const uint64_t values[] = {g.sessions,       g.rooms,   g.occupants,
+                               g.events_waiting, g.workers, g.frames_dropped};
     for (size_t i = 0; i < ARRAY_LEN(values); i++)
         *s->gauges[i] = values[i];
 }
@@ -380,8 +381,8 @@ static int take_over(struct signal *s)
 
 static void make_metrics(struct signal *s)
 {
-    static const char *const gauges[] = {"sessions", "rooms", "occupants", "events_waiting",
-                                         "workers"};
+    static const char *const gauges[] = {"sessions",       "rooms",   "occupants",
+                                         "events_waiting", "workers", "frames_dropped_total"};
     struct metrics *metrics = child_metrics(s->child);
     char name[METRICS_NAME_MAX];
     for (size_t i = 0; i < REALM_COUNTERS; i++) {

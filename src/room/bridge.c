@@ -211,23 +211,51 @@ bool bridge_refuses(const struct realm *r, const char *person)
     return false;
 }
 
-/* Sends out who was newly there, or changed what it sends, at two crashes. */
-static void judge_crash(struct realm *r, struct room *room)
+static bool is_new(const struct room *room, const struct occupant *o)
 {
     usec_t crashed = room->orphaned_at;
+    return crashed && o->news_at <= crashed && crashed - o->news_at <= SUSPECT_TIME;
+}
+
+static bool is_known(const struct realm *r, const struct occupant *o)
+{
+    for (size_t i = 0; i < SUSPECTS_MAX; i++)
+        if (r->suspects[i].crashes > 0 && r->now - r->suspects[i].at < SUSPECT_MEMORY &&
+            strcmp(r->suspects[i].person, suspect_name(o)) == 0)
+            return true;
+    return false;
+}
+
+static void accuse(struct realm *r, struct occupant *o)
+{
+    struct suspect *s = find_suspect(r, suspect_name(o));
+    if (r->now - s->at > SUSPECT_MEMORY)
+        s->crashes = 0;
+    s->at = r->now;
+    if (++s->crashes < CRASHES_REFUSED)
+        return;
+    r->counters[REALM_SUSPECTS]++;
+    admin_kick(r, o, "focus", "crash", SLICE("Your device disturbed the class"));
+}
+
+/* Sends out who was newly there, or had changed what it sends, at two crashes. After a crash all
+ * are new at once: then it is those that were suspected before, and nobody if there are none. */
+static void judge_crash(struct realm *r, struct room *room)
+{
+    size_t fresh = 0, known = 0;
     LIST_EACH(node, &room->occupants)
     {
-        struct occupant *o = LIST_ITEM(node, struct occupant, link);
-        if (!crashed || o->news_at > crashed || crashed - o->news_at > SUSPECT_TIME)
-            continue;
-        struct suspect *s = find_suspect(r, suspect_name(o));
-        s->at = r->now;
-        if (++s->crashes < CRASHES_REFUSED)
-            continue;
-        r->counters[REALM_SUSPECTS]++;
-        admin_kick(r, o, "focus", "crash", SLICE("Your device disturbed the class"));
-        if (room->count == 0)
-            return;
+        const struct occupant *o = LIST_ITEM(node, struct occupant, link);
+        fresh += is_new(room, o);
+        known += is_new(room, o) && is_known(r, o);
+    }
+    if (known == 0 && fresh == room->count && fresh > 1)
+        return;
+    LIST_EACH(suspect, &room->occupants)
+    {
+        struct occupant *o = LIST_ITEM(suspect, struct occupant, link);
+        if (is_new(room, o) && (known == 0 || is_known(r, o)))
+            accuse(r, o);
     }
 }
 

@@ -9,10 +9,14 @@
 
 #define CHANNEL_RATE 30
 #define CHANNEL_BURST 200
+#define SHOUT_RATE 10
+#define SHOUT_BURST 100
 #define NAMES_MAX 512
 /* What a client gets that speaks of constraints but of no height. */
 #define USUAL_HEIGHT 180
 static const size_t MESSAGE_MAX = 64 * 1024;
+/* What is passed on to others is kept smaller. */
+static const size_t SHOUT_MAX = 16 * 1024;
 
 static struct slice id_key(const uint64_t *id)
 {
@@ -82,6 +86,21 @@ static void write_limit(struct realm *r, struct occupant *o, const char *source,
     free(text);
 }
 
+static void quiet_text(const struct occupant *of, char out[160])
+{
+    (void)snprintf(out, 160,
+                   "{\"colibriClass\":\"EndpointConnectivityStatusChangeEvent\",\"endpoint\":"
+                   "\"%s\",\"active\":\"%s\"}",
+                   of->nick, of->quiet ? "false" : "true"); /* fits */
+}
+
+static void write_quiet(struct realm *r, struct occupant *to, const struct occupant *of)
+{
+    char text[160];
+    quiet_text(of, text);
+    channel_write(r, to, text);
+}
+
 /* What a client that connected again no longer knows. */
 static void write_state(struct realm *r, struct occupant *o)
 {
@@ -93,6 +112,12 @@ static void write_state(struct realm *r, struct occupant *o)
     channel_write(r, o, o->video_map);
     channel_write(r, o, o->forwarded);
     channel_write(r, o, o->room->speaker);
+    LIST_EACH(node, &o->room->occupants)
+    {
+        const struct occupant *other = LIST_ITEM(node, struct occupant, link);
+        if (other != o && other->quiet)
+            write_quiet(r, o, other);
+    }
 }
 
 static void refuse(struct realm *r, uint64_t conn)
@@ -302,6 +327,12 @@ static void message_in(struct realm *r, struct occupant *o, json_t *message)
     }
     char *text = dump_json(json_pack("{ss ss ss sO}", "colibriClass", "EndpointMessage", "from",
                                      o->nick, "to", to ? to : "", "msgPayload", payload));
+    if (!text || strlen(text) > SHOUT_MAX ||
+        !bucket_take(&o->shouts, r->now, SHOUT_RATE, SHOUT_BURST)) {
+        r->counters[REALM_CHANNEL_LIMITED]++;
+        free(text);
+        return;
+    }
     struct occupant *target = to && *to ? room_member(o->room, slice_str(to)) : NULL;
     if (target)
         channel_write(r, target, text);
@@ -487,9 +518,6 @@ void channel_quiet(struct realm *r, struct occupant *o, bool quiet)
     if (o->quiet == quiet)
         return;
     o->quiet = quiet;
-    (void)snprintf(text, sizeof text,
-                   "{\"colibriClass\":\"EndpointConnectivityStatusChangeEvent\",\"endpoint\":"
-                   "\"%s\",\"active\":\"%s\"}",
-                   o->nick, quiet ? "false" : "true"); /* fits */
+    quiet_text(o, text);
     channel_broadcast(r, o->room, text, o);
 }

@@ -219,10 +219,11 @@ static void state_is_repeated_to_a_new_socket(void **state)
     (void)snprintf(more, sizeof more, ",\"sources\":[\"x-v0\"]");
     notice(&p, BRIDGE_FORWARDED, p.a->nick, more);
     notice(&p, BRIDGE_SPEAKER, p.b->nick, ",\"previous\":[],\"silence\":false");
+    notice(&p, BRIDGE_ENDPOINT_STATE, p.b->nick, ",\"state\":\"quiet\",\"rtt_us\":1");
     struct client *again = client_channel(p.a);
-    static const char *const parts[] = {"ServerHello",      "SenderSourceConstraints",
-                                        "AudioSourcesMap",  "VideoSourcesMap",
-                                        "ForwardedSources", "DominantSpeaker"};
+    static const char *const parts[] = {
+        "ServerHello",      "SenderSourceConstraints", "AudioSourcesMap", "VideoSourcesMap",
+        "ForwardedSources", "DominantSpeaker",         "Connectivity"};
     assert_int_equal(again->count, ARRAY_LEN(parts));
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         client_expect(again, parts[i], NULL);

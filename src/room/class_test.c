@@ -146,6 +146,17 @@ static void web_removes_a_person(void **state)
     world_web(k.w, WEB_REMOVE, 0, "{\"room\":\"r\",\"user\":\"p1\"}");
     client_expect(k.pupil, "code='307'", NULL);
     client_never(k.teacher, "code='110'", "307", NULL);
+    /* The old token does not let it in again; a newer one does. */
+    for (int i = 0; i < 2; i++) {
+        char *token = world_token(k.w, "p1", "P", "pupil", NULL, "r");
+        struct client *c = client_login(k.w, token);
+        client_send(
+            c, "<iq xmlns='jabber:client' type='set' id='c' to='focus.meet.example'><conference "
+               "xmlns='" NS_FOCUS "' room='" R "'/></iq>");
+        client_expect(c, "id='c'", i == 0 ? "not-allowed" : "ready='true'", NULL);
+        free(token);
+        world_run(k.w, 2 * USEC_PER_SEC);
+    }
     world_web(k.w, WEB_REMOVE, 0, "{\"room\":\"nowhere\",\"user\":\"p1\"}");
     world_free(&k.w);
 }

@@ -312,6 +312,26 @@ static void poisonous_endpoint_is_refused(void **state)
     world_free(&w);
 }
 
+static void worker_that_always_crashes_costs_nobody_the_class(void **state)
+{
+    struct world *w = world_new(false);
+    char boot[8];
+    world_bridge_up(w, 0, "b0");
+    struct client *a = client_enter(w, "r", NULL, true);
+    struct client *b = client_enter(w, "r", NULL, true);
+    world_run(w, 10 * USEC_PER_SEC);
+    for (int i = 1; i < 6; i++) {
+        realm_bridge_lost(w->realm, 0);
+        (void)snprintf(boot, sizeof boot, "b%d", i);
+        world_bridge_up(w, 0, boot);
+        client_accept(a, "r");
+        client_accept(b, "r");
+        world_run(w, USEC_PER_SEC);
+    }
+    assert_int_equal(realm_counters(w->realm)[REALM_SUSPECTS], 0);
+    world_free(&w);
+}
+
 static void senseless_hello_condemns_the_worker(void **state)
 {
     struct world *w = world_new(false);
@@ -339,6 +359,7 @@ int main(void)
         cmocka_unit_test(conference_moves_when_its_worker_stays_away),
         cmocka_unit_test(classes_are_spread_over_workers),
         cmocka_unit_test(poisonous_endpoint_is_refused),
+        cmocka_unit_test(worker_that_always_crashes_costs_nobody_the_class),
         cmocka_unit_test(senseless_hello_condemns_the_worker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

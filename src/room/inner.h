@@ -16,7 +16,7 @@
 #define ROOM_NAME_MAX 128
 #define DISPLAY_NAME_MAX 128
 #define HISTORY_MAX 20
-#define PRESENCE_MAX ((size_t)(32 * 1024))
+#define PRESENCE_MAX ((size_t)(16 * 1024))
 #define ICE_FIELD_MAX 257 /* RFC 8839: up to 256 characters */
 #define ERRORS_OF_CLIENT_MAX 3
 #define RESTARTS_PER_MINUTE 5
@@ -152,6 +152,7 @@ struct occupant {
     struct bucket presences;
     struct bucket chats;
     struct bucket channel_texts;
+    struct bucket shouts;
     struct bucket stats;
 };
 
@@ -161,6 +162,13 @@ struct remark {
     char *markup; /* children of the message */
     char id[128];
 };
+
+/* Tokens of a person made before this no longer open the room. */
+struct ban {
+    char user[TOKEN_FIELD_MAX];
+    int64_t wall_ms;
+};
+#define BANS_MAX 32
 
 enum recording_state { RECORDING_OFF, RECORDING_STARTING, RECORDING_ON, RECORDING_STOPPING };
 
@@ -216,6 +224,8 @@ struct room {
     char speaker_nick[16];
     struct text *focus_presence;
     struct recording recording;
+    struct ban bans[BANS_MAX];
+    size_t next_ban;
 };
 
 struct worker {
@@ -290,6 +300,8 @@ struct room *room_of_jid(const struct realm *r, struct slice jid);
 struct room *room_get(struct realm *r, const char *name);
 /* Whether somebody with that token may be in; *ret_why is a defined condition. */
 bool room_admits(const struct realm *r, const struct room *room, const struct token *token);
+/* Sent out by web: only a newer token lets the person in again. */
+void room_ban(struct realm *r, struct room *room, const char *user);
 struct occupant *room_member(const struct room *room, struct slice nick);
 void room_broadcast(struct realm *r, struct room *room, struct text *text);
 void room_broadcast_taken(struct realm *r, struct room *room);

@@ -74,6 +74,29 @@ static void history_load(struct room *room, json_t *all)
     }
 }
 
+static json_t *bans_json(const struct room *room)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < BANS_MAX; i++)
+        if (room->bans[i].user[0] &&
+            json_array_append_new(
+                all, json_pack("[sI]", room->bans[i].user, (json_int_t)room->bans[i].wall_ms)) != 0)
+            break; /* no memory: the others are kept */
+    return all;
+}
+
+static void bans_load(struct room *room, json_t *all)
+{
+    for (size_t i = 0; i < json_array_size(all) && i < BANS_MAX; i++) {
+        const char *user;
+        json_int_t wall;
+        if (json_unpack(json_array_get(all, i), "[sI]", &user, &wall) != 0)
+            continue;
+        (void)copy_string(room->bans[i].user, sizeof room->bans[i].user, user); /* it fitted */
+        room->bans[i].wall_ms = wall;
+    }
+}
+
 static json_t *recording_json(const struct recording *rec)
 {
     return json_pack("{si ss ss ss sb sb sI}", "state", (int)rec->state, "id", rec->id, "initiator",
@@ -97,13 +120,14 @@ static int save_room(const struct keeper *keeper, struct room *room)
     char key[ROOM_NAME_MAX + 8];
     (void)snprintf(key, sizeof key, "room/%s", room->name); /* fits */
     json_t *record = json_pack(
-        "{sb sb sb ss ss so sb sb ss sI sb ss ss ss ss sO so so}", "configured", room->configured,
-        "open", room->open, "guests", room->guests, "class", room->class_id, "title", room->title,
-        "policy", policy_json(&room->policy), "requested", room->requested, "ran", room->ran,
-        "meeting", room->meeting, "created", (json_int_t)room->created_ms, "paired", room->paired,
-        "conference", room->conference, "password", room->password, "subject", room->subject,
-        "subject_by", room->subject_by, "metadata", room->metadata, "history", history_json(room),
-        "recording", recording_json(&room->recording));
+        "{sb sb sb ss ss so sb sb ss sI sb ss ss ss ss sO so so so}", "configured",
+        room->configured, "open", room->open, "guests", room->guests, "class", room->class_id,
+        "title", room->title, "policy", policy_json(&room->policy), "requested", room->requested,
+        "ran", room->ran, "meeting", room->meeting, "created", (json_int_t)room->created_ms,
+        "paired", room->paired, "conference", room->conference, "password", room->password,
+        "subject", room->subject, "subject_by", room->subject_by, "metadata", room->metadata,
+        "history", history_json(room), "recording", recording_json(&room->recording), "bans",
+        bans_json(room));
     if (record && room->placed) {
         int failed = json_object_set_new(record, "worker", json_integer(room->worker));
         failed |= json_object_set_new(record, "boot", json_string(room->boot));
@@ -147,6 +171,7 @@ static void load_room(struct realm *r, struct slice name, json_t *record)
     }
     history_load(room, json_object_get(record, "history"));
     recording_load(&room->recording, json_object_get(record, "recording"));
+    bans_load(room, json_object_get(record, "bans"));
     json_t *feedback = json_object_get(record, "feedback");
     room->placed = json_is_integer(json_object_get(record, "worker")) &&
                    get_int(record, "worker") >= 0 && get_int(record, "worker") < WORKERS_MAX;
@@ -512,7 +537,7 @@ static void settle_room(struct realm *r, struct room *room)
             continue;
         }
         o->rights = rights_of(&o->session->token, o->granted, &room->policy);
-        o->caps_at = o->news_at = r->now;
+        o->caps_at = r->now;
         presence_build(r, o);
     }
 }

@@ -4,7 +4,7 @@
 
 #include "room/inner.h"
 
-#define PRESENCE_RATE 5
+#define PRESENCE_RATE 2
 #define PRESENCE_BURST 60
 
 static void put_item(struct xml_writer *w, const struct occupant *o)

@@ -395,7 +395,8 @@ struct realm_gauges realm_gauges(const struct realm *r)
     struct realm_gauges g = {.sessions = xmpp_count(r->xmpp),
                              .rooms = map_count(r->rooms),
                              .occupants = r->occupants,
-                             .events_waiting = r->event_count};
+                             .events_waiting = r->event_count,
+                             .frames_dropped = outbox_dropped(r->outbox)};
     for (size_t i = 0; i < WORKERS_MAX; i++)
         g.workers += r->workers[i].up;
     return g;

@@ -88,6 +88,7 @@ struct realm_gauges {
     size_t occupants;
     size_t events_waiting;
     size_t workers;
+    uint64_t frames_dropped; /* since the start: others do not take what we send */
 };
 struct realm_gauges realm_gauges(const struct realm *realm);
 const uint64_t *realm_counters(const struct realm *realm);

@@ -65,9 +65,30 @@ struct room *room_get(struct realm *r, const char *name)
     return room;
 }
 
+static bool is_banned(const struct room *room, const struct token *token)
+{
+    for (size_t i = 0; token->present && token->id[0] && i < BANS_MAX; i++)
+        if (strcmp(room->bans[i].user, token->id) == 0 &&
+            token->issued_at * 1000 <= room->bans[i].wall_ms)
+            return true;
+    return false;
+}
+
+void room_ban(struct realm *r, struct room *room, const char *user)
+{
+    struct ban *ban = &room->bans[room->next_ban++ % BANS_MAX];
+    for (size_t i = 0; i < BANS_MAX; i++)
+        if (strcmp(room->bans[i].user, user) == 0)
+            ban = &room->bans[i];
+    ban->wall_ms = r->wall_ms;
+    if (copy_string(ban->user, sizeof ban->user, user) != 0)
+        ban->user[0] = 0; /* nobody's token holds such a name */
+    room_unsaved(r, room);
+}
+
 bool room_admits(const struct realm *r, const struct room *room, const struct token *token)
 {
-    if (!token_opens(token, room->name))
+    if (!token_opens(token, room->name) || is_banned(room, token))
         return false;
     if (!room->configured)
         return r->config.open_rooms;

@@ -356,10 +356,11 @@ char *world_token(struct world *w, const char *id, const char *name, const char 
 {
     const struct jwt_key key = {JWT_HS256, SLICE(WORLD_KEY)};
     char *token = NULL;
-    json_t *claims = json_pack(
-        "{ss ss ss ss sI s{s{ss ss ss ss}}}", "iss", "darasa", "aud", "darasa", "sub", "*", "room",
-        room, "exp", (json_int_t)(w->wall_ms / 1000 + 3600), "context", "user", "id", id, "name",
-        name, "role", role, "moderator", strcmp(role, "teacher") == 0 ? "true" : "false");
+    json_t *claims =
+        json_pack("{ss ss ss ss sI sI s{s{ss ss ss ss}}}", "iss", "darasa", "aud", "darasa", "sub",
+                  "*", "room", room, "exp", (json_int_t)(w->wall_ms / 1000 + 3600), "iat",
+                  (json_int_t)(w->wall_ms / 1000), "context", "user", "id", id, "name", name,
+                  "role", role, "moderator", strcmp(role, "teacher") == 0 ? "true" : "false");
     if (features)
         json_object_set_new(json_object_get(claims, "context"), "features",
                             json_loads(features, 0, NULL));

@@ -148,6 +148,8 @@ static void remove_person(struct realm *r, json_t *message)
     struct room *room = named_room(r, message, false);
     const char *user = field(message, "user");
     bool found = room && *user;
+    if (found)
+        room_ban(r, room, user);
     while (found) {
         found = false;
         LIST_EACH(node, &room->occupants)

@@ -171,6 +171,7 @@ void token_read(json_t *claims, struct token *ret_token)
                sizeof ret_token->avatar);
     read_field(context, "group", ret_token->group, sizeof ret_token->group);
     read_field(user, "role", ret_token->role, sizeof ret_token->role);
+    ret_token->issued_at = (int64_t)json_integer_value(json_object_get(claims, "iat"));
     const char *affiliation = json_string_value(json_object_get(user, "affiliation"));
     ret_token->moderator = truth(json_object_get(user, "moderator")) ||
                            (affiliation && strcmp(affiliation, "owner") == 0);

@@ -59,6 +59,7 @@ struct token {
     char avatar[TOKEN_FIELD_MAX];
     char group[TOKEN_FIELD_MAX];
     char role[32];
+    int64_t issued_at; /* seconds, 0: the token does not say */
     bool moderator;
     bool has_features;
     bool features[TOKEN_FEATURES];

@@ -108,7 +108,7 @@ static json_t *endpoint_message(const struct occupant *o)
                      "endpoint", o->nick, "ice", "ufrag", o->ufrag, "pwd", o->pwd, "remote_ufrag",
                      optional(o->remote_ufrag), "remote_pwd", optional(o->remote_pwd),
                      "fingerprint", fingerprint, "rewriting", o->caps.rewriting, "staff",
-                     o->rights.moderate, "person", optional(member_person(o)), "sources", sources,
+                     member_staff(o), "person", optional(member_person(o)), "sources", sources,
                      "constraints", o->wishes);
 }
 

@@ -207,7 +207,8 @@ static void recording_is_shown_before_it_begins(void **state)
     (void)snprintf(part, sizeof part, "session_id='%s' status='on' recording_mode='file'", id);
     client_expect(k.pupil, "<presence", "/focus'", part, k.teacher->nick, NULL);
     assert_non_null(world_take(k.w, OUTBOX_BRIDGE, BRIDGE_CONFERENCE, id));
-    assert_non_null(world_take(k.w, OUTBOX_BRIDGE, BRIDGE_EVENT, "\"join\""));
+    assert_non_null(world_take(k.w, OUTBOX_BRIDGE, BRIDGE_EVENT, "\"role\":\"teacher\""));
+    assert_non_null(world_take(k.w, OUTBOX_BRIDGE, BRIDGE_EVENT, "\"role\":\"pupil\""));
     assert_non_null(event(k.w, "recording-start"));
     recorder(k.w, id, "running");
     assert_null(event(k.w, "recording-start"));
@@ -250,8 +251,8 @@ static void feed_hears_what_happens(void **state)
                 "</jitsi_participant_raisedHand><SourceInfo>{\"%s-a0\":{\"muted\":false},\"%s-v1\":"
                 "{\"muted\":false,\"videoType\":\"desktop\"}}</SourceInfo></presence>",
                 k.pupil->nick, k.pupil->nick, k.pupil->nick);
-    static const char *const parts[] = {"during", "\"hand\"", "\"screen\"",
-                                        "\"media\":\"audio\",\"muted\":false"};
+    static const char *const parts[] = {"during", "\"hand\"", "-v1\",\"on\":true",
+                                        "-a0\",\"muted\":false"};
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         if (!world_take(k.w, OUTBOX_BRIDGE, BRIDGE_EVENT, parts[i]))
             fail_msg("the feed did not hear of %s", parts[i]);

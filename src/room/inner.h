@@ -323,6 +323,7 @@ void member_free(struct realm *r, struct occupant *o);
 /* Recomputes rights after a change of policy or role, and shows what follows from it. */
 void member_judge(struct realm *r, struct occupant *o);
 const char *member_person(const struct occupant *o);
+bool member_staff(const struct occupant *o);
 bool member_blocked(const struct occupant *o, enum media media);
 void member_silence(struct realm *r, struct occupant *o, enum media media, const char *actor);
 /* One of its sources as it stands. */
@@ -434,6 +435,8 @@ void record_stop(struct realm *r, struct room *room, const char *initiator);
 void record_tick(struct realm *r, struct room *room);
 /* The conference runs elsewhere now, or its worker is a new process. */
 void record_again(struct realm *r, struct room *room);
+/* Tells the feed who that is. */
+void record_introduce(struct realm *r, struct occupant *o);
 void record_write_status(const struct room *room, struct xml_writer *w);
 bool record_captures(const struct room *room);
 

@@ -64,6 +64,11 @@ const char *member_person(const struct occupant *o)
     return o->session && o->session->token.present ? o->session->token.id : "";
 }
 
+bool member_staff(const struct occupant *o)
+{
+    return o->session && rights_staff(&o->session->token);
+}
+
 bool member_blocked(const struct occupant *o, enum media media)
 {
     bool may = media == MEDIA_AUDIO    ? o->rights.microphone

@@ -297,21 +297,57 @@ static void notice_unmute(struct occupant *o, const struct shown *before)
     }
 }
 
+/* A change of one source in the recording's words. NULL: its name is not known any more. */
+static void tell_source(struct realm *r, struct occupant *o, enum media media, const char *name)
+{
+    bool muted = o->shown.muted[media];
+    if (media == MEDIA_DESKTOP)
+        bridge_event(r, o->room,
+                     json_pack("{ss ss ss? sb}", "type", "screen", "endpoint", o->nick, "source",
+                               name, "on", !muted));
+    else
+        bridge_event(r, o->room,
+                     json_pack("{ss ss ss? sb}", "type", "mute", "endpoint", o->nick, "source",
+                               name, "muted", muted));
+}
+
+static void tell_media(struct realm *r, struct occupant *o, enum media media)
+{
+    struct source list[SOURCES_MAX];
+    size_t count = 0, told = 0;
+    const char *name;
+    json_t *one;
+    json_object_foreach(o->info, name, one)
+    {
+        struct source s = {.video = strstr(name, "-v") != NULL};
+        if (!slice_copy(slice_str(name), s.name, sizeof s.name) ||
+            member_source(o, &s).media != media)
+            continue;
+        tell_source(r, o, media, name);
+        told++;
+    }
+    if (told > 0)
+        return;
+    if (source_list(&o->sources, list, &count) != 0)
+        count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (member_source(o, &list[i]).media != media)
+            continue;
+        tell_source(r, o, media, list[i].name);
+        told++;
+    }
+    if (told == 0)
+        tell_source(r, o, media, NULL);
+}
+
 static void tell_feed(struct realm *r, struct occupant *o, const struct shown *before,
                       const char *old_name)
 {
-    static const char *const media[] = {"audio", "video"};
     if (!record_captures(o->room))
         return;
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < MEDIA_KINDS; i++)
         if (before->muted[i] != o->shown.muted[i])
-            bridge_event(r, o->room,
-                         json_pack("{ss ss ss sb}", "type", "mute", "endpoint", o->nick, "media",
-                                   media[i], "muted", o->shown.muted[i]));
-    if (before->muted[MEDIA_DESKTOP] != o->shown.muted[MEDIA_DESKTOP])
-        bridge_event(r, o->room,
-                     json_pack("{ss ss sb}", "type", "screen", "endpoint", o->nick, "on",
-                               !o->shown.muted[MEDIA_DESKTOP]));
+            tell_media(r, o, (enum media)i);
     if (before->hand != o->shown.hand)
         bridge_event(
             r, o->room,
@@ -397,9 +433,7 @@ static void join(struct realm *r, struct session *s, struct room *room,
     welcome(r, o);
     show_others(r, o);
     tell_web_join(r, o);
-    bridge_event(r, room,
-                 json_pack("{ss ss ss ss}", "type", "join", "endpoint", o->nick, "person",
-                           member_person(o), "name", o->name));
+    record_introduce(r, o);
     room_unsaved(r, room);
     member_unsaved(r, o);
     focus_joined(r, o);

@@ -49,16 +49,23 @@ void record_write_status(const struct room *room, struct xml_writer *w)
     xml_close(w);
 }
 
+void record_introduce(struct realm *r, struct occupant *o)
+{
+    const struct token *token = o->session ? &o->session->token : NULL;
+    const char *role = member_staff(o)                           ? "teacher"
+                       : token && token->present && *token->role ? token->role
+                                                                 : "guest";
+    const char *person = member_person(o);
+    bridge_event(r, o->room,
+                 json_pack("{ss ss ss? ss ss}", "type", "join", "endpoint", o->nick, "person",
+                           *person ? person : NULL, "name", o->name, "role", role));
+}
+
 /* Those who are there already get into the feed by name. */
 static void introduce_all(struct realm *r, struct room *room)
 {
     LIST_EACH(node, &room->occupants)
-    {
-        const struct occupant *o = LIST_ITEM(node, struct occupant, link);
-        bridge_event(r, room,
-                     json_pack("{ss ss ss ss}", "type", "join", "endpoint", o->nick, "person",
-                               member_person(o), "name", o->name));
-    }
+    record_introduce(r, LIST_ITEM(node, struct occupant, link));
     if (room->speaker_nick[0])
         bridge_event(r, room,
                      json_pack("{ss ss}", "type", "speaker", "endpoint", room->speaker_nick));

@@ -7,6 +7,10 @@ enum { PUPIL_HEIGHT = 360, PACKET_MAX = 2048 };
 
 /* Thirty cameras asked for key frames at once would fill every uplink. */
 #define KEYS_SPREAD (3 * USEC_PER_SEC)
+/* A line that goes on losing packets is not asked more often. */
+#define KEY_PAUSE (2 * USEC_PER_SEC)
+/* What a player decodes unseen after a jump, at most. */
+#define KEY_FOR_SEEKING (20 * USEC_PER_SEC)
 
 static const char *type_name(enum conference_video_type type)
 {
@@ -108,6 +112,15 @@ void capture_speaker(struct conference *c, usec_t now)
         feed_put_event(c->feed, now, slice_of(json, (size_t)len));
 }
 
+static bool wants_key(const struct source *s, usec_t now)
+{
+    if (s->record_target < 0 || now < s->record_key_at)
+        return false;
+    const struct source_layer *l = &s->layers[s->record_target];
+    return s->recorded != s->record_target || (l->hole > 0 && now - l->key_at >= KEY_PAUSE) ||
+           now - l->key_at >= KEY_FOR_SEEKING;
+}
+
 void capture_tick(struct conference *c, usec_t now)
 {
     for (uint32_t i = 0; i < c->source_end; i++) {
@@ -115,7 +128,7 @@ void capture_tick(struct conference *c, usec_t now)
         if (!s || s->state.kind != CONFERENCE_VIDEO || !source_live(s))
             continue;
         s->record_target = choose_layer(s);
-        if (s->record_target >= 0 && s->recorded != s->record_target && now >= s->record_key_at)
+        if (wants_key(s, now))
             source_want_key(s, now, (unsigned)s->record_target);
     }
 }

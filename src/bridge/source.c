@@ -91,6 +91,7 @@ static void start_at(struct source_layer *l, int64_t sequence)
     memset(l->seen, 0, sizeof(l->seen));
     l->missing_count = 0;
     l->highest = sequence - 1;
+    l->hole = l->started ? sequence - 1 : 0;
     l->started = true;
     l->strange = 0;
     l->statistics.base = sequence;
@@ -121,6 +122,7 @@ static void note_gap(struct source *s, struct source_layer *l, usec_t now, int64
         return;
     if (gap > GAP_MAX || l->missing_count + (size_t)gap > SOURCE_MISSING_MAX) {
         l->missing_count = 0;
+        l->hole = sequence - 1;
         return;
     }
     for (int64_t lost = l->highest + 1; lost < sequence; lost++)
@@ -199,6 +201,9 @@ static void note_video(struct source_layer *l, usec_t now, struct ring_packet *e
     if (!vp8_starts_key(d, payload))
         return;
     entry->key = true;
+    l->key_at = now;
+    if (entry->sequence > l->hole)
+        l->hole = 0;
     uint16_t width;
     uint16_t height;
     if (vp8_key_size(d, payload, &width, &height) && width > 0 && height > 0)
@@ -284,8 +289,10 @@ size_t source_nacks(struct source *s, usec_t now, unsigned layer, usec_t rtt, ui
     size_t kept = 0;
     for (size_t i = 0; i < l->missing_count; i++) {
         struct source_missing *m = &l->missing[i];
-        if (now - m->found > NACK_TIME || m->tries >= NACK_TRIES)
+        if (now - m->found > NACK_TIME || m->tries >= NACK_TRIES) {
+            l->hole = m->sequence > l->hole ? m->sequence : l->hole;
             continue;
+        }
         if (count < max && lost_now(l, m, now, rtt)) {
             m->tries++;
             m->asked = now;

@@ -51,6 +51,8 @@ struct source_layer {
     uint32_t sr_rtp;
     usec_t sr_arrival; /* 0: none yet */
     uint16_t height;   /* of the last key frame; 0: none yet */
+    usec_t key_at;     /* when that came */
+    int64_t hole;      /* newest number lost for good since then; 0: none */
     usec_t last_packet;
     usec_t on_since; /* by the refreshes */
     usec_t key_wanted_until;

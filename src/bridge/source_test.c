@@ -67,6 +67,12 @@ static void losses_are_asked_for_until_they_come(void **state)
         asked += (unsigned)source_nacks(s, now, 0, rtt, lost, 8);
     assert_in_range(asked, 3, 9);
     assert_false(source_nack_due(s, 3000000, rtt));
+    /* Given up, until a key frame makes it good; one from before does not. */
+    assert_true(s->layers[0].hole > 0);
+    assert_int_equal(put(s, 3000000, 0, 9, true, false), 0);
+    assert_true(s->layers[0].hole > 0);
+    assert_int_equal(put(s, 3000000, 0, 14, true, false), 0);
+    assert_int_equal(s->layers[0].hole, 0);
     source_free(&s);
 }
 
@@ -89,6 +95,7 @@ static void long_gaps_and_restarts_do_not_flood(void **state)
     uint16_t lost[SOURCE_MISSING_MAX];
     assert_int_equal(put(s, 0, 0, 10, true, false), 0);
     assert_int_equal(put(s, 0, 0, 800, false, false), 0);
+    assert_true(s->layers[0].hole > 0);
     assert_int_equal(source_nacks(s, 20000, 0, 50000, lost, SOURCE_MISSING_MAX), 0);
     /* The sender began anew somewhere else. */
     assert_int_equal(put(s, 0, 0, 30000, true, false), ERR_EXISTS);

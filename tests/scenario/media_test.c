@@ -553,6 +553,39 @@ static void recording_asks_nothing_of_pupils(void **state)
     world_done(&w);
 }
 
+static void a_recording_asks_for_key_frames_after_holes_and_for_seeking(void **state)
+{
+    (void)state;
+    static struct world w;
+    world_init(&w, 24);
+    struct person *teacher = world_join(&w, true, true, CLEAN);
+    teacher->staff = true;
+    world_put(teacher);
+    world_run(&w, 3 * USEC_PER_SEC);
+    struct feed *feed = feed_new(w.now, &(struct feed_setup){"c", "r", 1, 1, 0});
+    conference_set_feed(w.conference, w.now, feed, false);
+    world_run(&w, 8 * USEC_PER_SEC);
+    const struct sender *sender = &teacher->sender;
+    unsigned plis = sender->plis;
+    /* Longer than repairs last. */
+    teacher->up.shape.loss = 1;
+    world_run(&w, 1200 * USEC_PER_MSEC);
+    teacher->up.shape.loss = 0;
+    usec_t back = w.now;
+    world_run(&w, 4 * USEC_PER_SEC);
+    assert_in_range(sender->plis - plis, 1, 2);
+    assert_in_range(sender->pli_at[plis] - back, 0, 1500 * USEC_PER_MSEC);
+    plis = sender->plis;
+    world_run(&w, 41 * USEC_PER_SEC);
+    assert_in_range(sender->plis - plis, 2, 3);
+    conference_set_feed(w.conference, w.now, NULL, false);
+    plis = sender->plis;
+    world_run(&w, 21 * USEC_PER_SEC);
+    assert_int_equal(sender->plis, plis);
+    feed_free(&feed);
+    world_done(&w);
+}
+
 static void a_recording_spreads_its_key_requests(void **state)
 {
     (void)state;
@@ -667,6 +700,7 @@ int main(void)
         cmocka_unit_test(frame_rate_follows_the_wish),
         cmocka_unit_test(key_requests_are_throttled),
         cmocka_unit_test(recording_asks_nothing_of_pupils),
+        cmocka_unit_test(a_recording_asks_for_key_frames_after_holes_and_for_seeking),
         cmocka_unit_test(a_recording_spreads_its_key_requests),
         cmocka_unit_test(restless_classes),
     };

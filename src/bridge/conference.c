@@ -26,6 +26,7 @@ struct conference *conference_new(uint64_t seed)
     if (!c)
         return NULL;
     c->random = seed;
+    c->slots = MEMBER_SLOTS;
     c->own_ssrc = conference_random(c) | 1;
     (void)snprintf(c->cname, sizeof(c->cname), "%08x", conference_random(c)); /* always fits */
     speaker_init(&c->speaker);
@@ -35,6 +36,12 @@ struct conference *conference_new(uint64_t seed)
     if (!c->by_name || !c->source_by_name || !c->notice_slots)
         conference_free(&c);
     return c;
+}
+
+void conference_set_slots(struct conference *c, unsigned slots)
+{
+    assert(slots > 0 && slots <= MEMBER_SLOTS);
+    c->slots = slots;
 }
 
 static void free_member(struct member **member)

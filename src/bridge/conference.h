@@ -94,6 +94,9 @@ struct conference_counters {
 };
 
 struct conference *conference_new(uint64_t seed);
+/* Slots of each kind for a rewriting receiver that comes from now on: 1 to 50, which is what it is
+ * at first. */
+void conference_set_slots(struct conference *conference, unsigned slots);
 void conference_free(struct conference **conference);
 
 /* Adds the endpoint or brings it to this state; everything is copied. `user` comes back in packets.

@@ -382,6 +382,29 @@ static void slots_go_to_voices_that_are_heard(void **state)
     end(&class);
 }
 
+static void slots_are_as_many_as_set(void **state)
+{
+    (void)state;
+    struct class class;
+    struct conference_notice notice;
+    begin(&class, true, 0);
+    conference_set_slots(class.conference, 2);
+    for (unsigned i = 0; i < 3; i++) {
+        struct conference_source voice = {
+            .kind = CONFERENCE_AUDIO, .ssrcs = {1000 + i}, .layer_count = 1};
+        struct conference_endpoint endpoint = {.sources = &voice, .source_count = 1};
+        struct conference_seat seat;
+        (void)snprintf(voice.name, sizeof(voice.name), "v%u-a0", i);
+        (void)snprintf(endpoint.id, sizeof(endpoint.id), "v%u", i);
+        assert_int_equal(conference_put(class.conference, class.now, &endpoint, NULL, &seat), 0);
+    }
+    assert_true(next_notice(&class, CONFERENCE_MAPS, &notice));
+    while (strcmp(notice.endpoint, "p") != 0)
+        assert_true(next_notice(&class, CONFERENCE_MAPS, &notice));
+    assert_int_equal(notice.slot_count, 2);
+    end(&class);
+}
+
 static void bad_endpoints_are_refused(void **state)
 {
     (void)state;
@@ -446,6 +469,7 @@ int main(void)
         cmocka_unit_test(muted_blocked_and_unknown_are_not_forwarded),
         cmocka_unit_test(senders_are_asked_for_what_is_wished),
         cmocka_unit_test(slots_go_to_voices_that_are_heard),
+        cmocka_unit_test(slots_are_as_many_as_set),
         cmocka_unit_test(bad_endpoints_are_refused),
         cmocka_unit_test(the_feed_holds_what_was_said),
     };

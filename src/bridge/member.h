@@ -154,6 +154,7 @@ struct conference {
     bool speaker_dirty;
     bool speaker_told;
     struct conference_slot *notice_slots;
+    unsigned slots; /* of each kind; at most MEMBER_SLOTS */
     char (*notice_names)[CONFERENCE_NAME_MAX];
     size_t notice_names_cap;
 };

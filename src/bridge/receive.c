@@ -114,7 +114,7 @@ static uint16_t pick_slot(struct conference *c, struct member *m, const struct s
         if (*best == MEMBER_NO_EGRESS || e->last_used < m->egress[*best].last_used)
             *best = i;
     }
-    if (count < MEMBER_SLOTS) {
+    if (count < c->slots) {
         uint16_t index;
         bool video = s->state.kind == CONFERENCE_VIDEO;
         uint32_t ssrc = fresh_ssrc(c, m);
@@ -450,7 +450,7 @@ void receive_tick(struct conference *c, struct member *m, usec_t now)
         if (now >= e->report_at && e->source != EGRESS_NO_SOURCE)
             m->sender_reports = true;
     }
-    if (m->rewriting && audio >= MEMBER_SLOTS)
+    if (m->rewriting && audio >= c->slots)
         give_voices_slots(c, m, now);
     if (m->probe_until > now && m->probe_last > 0) {
         m->probe_budget += (int64_t)(m->probe_bps / 8) * (now - m->probe_last) / USEC_PER_SEC;

@@ -276,6 +276,8 @@ static struct room *room_make(struct worker *worker, const char *id)
     list_init(&room->dirty);
     loop_timer_init(&room->timer, on_room_timer);
     room->conference = conference_new(random_u64());
+    if (room->conference && worker->config.slots > 0)
+        conference_set_slots(room->conference, worker->config.slots);
     if (!room->conference || map_put(worker->rooms, slice_str(id), room)) {
         conference_free(&room->conference);
         free(room);

@@ -42,6 +42,7 @@ struct worker_config {
     struct metrics *metrics; /* NULL: counts into nowhere */
     unsigned number;         /* below WORKER_COUNT_MAX */
     uint64_t boot;           /* which process; goes into feeds */
+    unsigned slots;          /* as in conference_set_slots; 0: as many as there can be */
     struct worker_handler handler;
 };
 

@@ -177,6 +177,8 @@ static int start(struct bridge *b)
         .metrics = child_metrics(b->child),
         .number = child_number(b->child),
         .boot = boot,
+        .slots =
+            (unsigned)json_integer_value(json_object_get(child_settings(b->child), "media.slots")),
         .handler = {on_state, on_notice, on_feed, on_peer_lost, b},
     };
     int err = worker_new(&config, &b->worker);

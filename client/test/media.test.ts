@@ -115,6 +115,35 @@ test("a slot that still bears somebody else's name is not left tied to that pers
   assert.deepEqual(slots.mispaired().map((slot) => slot.ssrc), [2]);
 });
 
+test('two used slots that fall to one person stay under their old name', () => {
+  const slots = new Slots();
+  slots.apply('audio', [entry('a-a0', 'a', 1)]);
+  slots.apply('video', [entry('a-v0', 'a', 2)]);
+  for (const slot of slots.all) slot.signalled = streamIdOf(slot);
+  slots.release((slot) => slot.owner === 'a');
+  slots.apply('audio', [entry('b-a0', 'b', 1)]);
+  slots.apply('video', [entry('b-v0', 'b', 2)]);
+  assert.deepEqual(slots.mispaired(), []);
+});
+
+test('the half that came later goes to the other', () => {
+  const slots = new Slots();
+  slots.apply('audio', [entry('a-a0', 'a', 1)]);
+  slots.apply('video', [entry('a-v0', 'a', 2)]);
+  for (const slot of slots.all) slot.signalled = streamIdOf(slot);
+  slots.release((slot) => slot.owner === 'a');
+  // A used slot for the voice, a new one for the picture: that one takes the name the voice goes by.
+  slots.apply('audio', [entry('b-a0', 'b', 1)]);
+  slots.apply('video', [entry('b-v0', 'b', 3)]);
+  assert.deepEqual(slots.mispaired(), []);
+  const [picture] = slots.fresh();
+  assert.equal(picture && slots.streamIdFor(picture), 'a');
+  // Not when a third goes by it as well.
+  slots.apply('video', [entry('c-v0', 'c', 2)]);
+  assert.deepEqual(slots.mispaired().map((slot) => slot.ssrc), [1, 2]);
+  assert.equal(picture && slots.streamIdFor(picture), 'b');
+});
+
 test('a shared screen is not tied to the voice', () => {
   assert.equal(streamIdOf({ owner: 'a', kind: 'video', videoType: 'desktop', ssrc: 1 }), 'a-desktop');
   assert.equal(streamIdOf({ owner: 'a', kind: 'video', videoType: 'camera', ssrc: 1 }), 'a');

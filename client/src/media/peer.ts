@@ -4,7 +4,7 @@
 import type { Mapping } from '../signalling/bridge-channel';
 import type { Answer, Session, Source } from '../signalling/jingle';
 import { addSimulcast, buildOffer, Line, readAnswer, SentSsrcs, sentSsrcs } from './sdp';
-import { ReceiveSlot, Slots, streamIdOf } from './slots';
+import { ReceiveSlot, Slots } from './slots';
 import { applyEncodings, Purpose } from './encodings';
 
 export interface PeerEvents {
@@ -236,7 +236,7 @@ export class Peer {
     // Browsers note a stream's id only when its SSRC is new to them: take it out first.
     if (astray.length > 0) await this.negotiate();
     for (const slot of [...astray, ...fresh]) {
-      const streamId = streamIdOf(slot);
+      const streamId = this.slots.streamIdFor(slot);
       this.lineOf(slot).slot = { ssrc: slot.ssrc, rtx: slot.rtx, streamId, trackId: `${slot.kind}-${slot.ssrc}` };
       slot.signalled = streamId;
     }

@@ -14,6 +14,8 @@ export interface ReceiveSlot {
   videoType: 'camera' | 'desktop';
   /** The stream id in the SDP, null while the line is not in it. */
   signalled: string | null;
+  /** Counts up with every change of hands: of two, the one with more came later. */
+  turn: number;
 }
 
 /** Sound and camera of one person share a stream; a shared screen stands alone. */
@@ -22,11 +24,14 @@ export function streamIdOf(slot: Pick<ReceiveSlot, 'owner' | 'kind' | 'videoType
   return slot.kind === 'video' && slot.videoType === 'desktop' ? `${slot.owner}-desktop` : slot.owner;
 }
 
+const together = (a: ReceiveSlot, b: ReceiveSlot): boolean => a.kind !== b.kind && streamIdOf(a) === streamIdOf(b);
+
 /** More than any class needs and any bridge gives (50 each in Jitsi's). */
 export const SLOTS_MAX = 128;
 
 export class Slots {
   readonly all: ReceiveSlot[] = [];
+  private turn = 0;
 
   /** Takes a map over; a slot it does not mention stays. Returns slots that changed hands. */
   apply(kind: Kind, map: readonly Mapping[]): ReceiveSlot[] {
@@ -36,7 +41,7 @@ export class Slots {
       if (!slot) {
         if (this.all.length >= SLOTS_MAX) continue;
         slot = {
-          kind, ssrc: entry.ssrc, rtx: entry.rtx, mid: '', source: null, owner: null, videoType: 'camera', signalled: null,
+          kind, ssrc: entry.ssrc, rtx: entry.rtx, mid: '', source: null, owner: null, videoType: 'camera', signalled: null, turn: 0,
         };
         this.all.push(slot);
       } else if (slot.source === entry.source && slot.owner === entry.owner && slot.videoType === entry.videoType) {
@@ -51,6 +56,7 @@ export class Slots {
       slot.source = entry.source;
       slot.owner = entry.owner;
       slot.videoType = entry.videoType;
+      slot.turn = ++this.turn;
       changed.push(slot);
     }
     return changed;
@@ -69,14 +75,31 @@ export class Slots {
   }
 
   /** Slots whose stream id in the SDP keeps one person's sound and camera from being played in step, or
-   * ties somebody's to a stranger's. */
+   * ties them to a stranger's. Of two that should be together the one that came later moves: it has
+   * nothing to lose yet. */
   mispaired(): ReceiveSlot[] {
     return this.all.filter((slot) => {
       if (!slot.owner || slot.signalled === null) return false;
-      const want = streamIdOf(slot);
-      if (slot.signalled === want) return false;
-      const together = (other: ReceiveSlot): boolean => other !== slot && other.kind !== slot.kind && other.owner !== null;
-      return this.all.some((other) => together(other) && (streamIdOf(other) === want || other.signalled === slot.signalled));
+      const foreign = slot.signalled !== streamIdOf(slot);
+      return this.others(slot).some((other) =>
+        together(slot, other)
+          ? other.signalled !== slot.signalled && slot.turn > other.turn
+          : foreign && other.kind !== slot.kind && other.signalled === slot.signalled,
+      );
     });
+  }
+
+  /** The stream id to put into the SDP for a slot: that of the same person's other half, whatever name it
+   * once got, unless somebody else's slot goes by it as well. */
+  streamIdFor(slot: ReceiveSlot): string {
+    const others = this.others(slot);
+    const half = others.find((other) => together(slot, other));
+    const shared = others.some((other) => other !== half && other.signalled === half?.signalled);
+    return half?.signalled && !shared ? half.signalled : streamIdOf(slot);
+  }
+
+  /** Those in the SDP that carry something now. */
+  private others(slot: ReceiveSlot): ReceiveSlot[] {
+    return this.all.filter((other) => other !== slot && other.owner !== null && other.signalled !== null);
   }
 }

@@ -80,6 +80,8 @@ export class Participant {
     goto(url) { return this.ask('goto', { url }); }
     click(selector) { return this.ask('click', { selector }); }
     type(selector, text) { return this.ask('type', { selector, text }); }
+    press(key) { return this.ask('press', { key }); }
+    size(width, height) { return this.ask('size', { width, height }); }
     screenshot(name) { return this.ask('screenshot', { path: join(shots, `${name}.png`) }); }
     // Runs a function in the page with JSON arguments.
     eval(fn, ...args) { return this.ask('eval', { code: `(${fn})(...${JSON.stringify(args)})` }); }

@@ -43,6 +43,27 @@ export async function joinOurs(p, link) {
     return p.endpoint;
 }
 
+// Out of the class by the button; the page stays.
+export async function leaveOurs(p) {
+    await p.click('[data-testid=leave]');
+    await p.eval(() => document.querySelector('[data-testid=leave-class]')?.click()); // a teacher's button is a menu
+    await p.until('outside', () => document.querySelector('[data-testid=after]') !== null, 10);
+}
+
+// In again from there; a new endpoint.
+export async function rejoinOurs(p) {
+    await p.click('[data-testid=rejoin]');
+    await p.click('[data-testid=join]');
+    p.endpoint = await p.until('in the class', () => document.querySelector('[data-testid=own-tile]')?.dataset.endpoint, 40);
+    return p.endpoint;
+}
+
+// The SSRCs of which the page's connection was told that it may receive them.
+export function receiveSsrcs() {
+    const connection = window.__media.connections.filter(c => c.connectionState !== 'closed').at(-1);
+    return [...new Set([...connection.remoteDescription.sdp.matchAll(/a=ssrc:(\d+) msid/g)].map(m => Number(m[1])))].sort((a, b) => a - b);
+}
+
 // What our client shows and plays: {videos: {endpoint: [{kind, number, width}]}, tones: [numbers]}.
 export function lookOurs() {
     const videos = {};
@@ -59,6 +80,17 @@ export function lookOurs() {
     return { videos, tones: [...tones].sort((a, b) => a - b) };
 }
 
+// Each stream that comes in and goes out, for those who wonder why somebody is not seen or heard.
+async function streams() {
+    const out = [];
+    for (const connection of window.__media.connections.filter(c => c.connectionState !== 'closed'))
+        for (const s of (await connection.getStats()).values())
+            if (s.type === 'inbound-rtp' || s.type === 'outbound-rtp')
+                out.push(`${s.type === 'inbound-rtp' ? 'in' : 'out'} ${s.kind} ${s.ssrc}: ${s.packetsReceived ?? s.packetsSent} packets, `
+                    + (s.kind === 'audio' ? `energy ${s.totalAudioEnergy?.toFixed(3)}` : `${s.frameHeight} lines`));
+    return out;
+}
+
 // Everybody sees the number and hears the tone of everybody else, and of nobody who is not there.
 export async function allSeeAll(until, people, seconds = 40) {
     for (const p of people)
@@ -70,5 +102,9 @@ export async function allSeeAll(until, people, seconds = 40) {
             if (missing.length || JSON.stringify(tones) !== JSON.stringify(seen.tones))
                 throw new Error(`misses ${missing.map(q => q.identity)}, hears ${seen.tones} of ${tones}: ${JSON.stringify(seen.videos)}`);
             return true;
-        }, seconds, 500);
+        }, seconds, 500).catch(async error => {
+            for (const q of people)
+                error.message += `\n  ${q.kind} ${q.identity} ${q.endpoint}: ${(await q.eval(streams)).join('; ')}`;
+            throw error;
+        });
 }

@@ -4,9 +4,9 @@
 (() => {
     const WIDTH = 1280, HEIGHT = 720, FIELD = 120, FPS = __FPS__;
     const identity = __IDENTITY__;
-    const FLASH_PERIOD = 2000, FLASH_LENGTH = 120;
+    const FLASH_PERIOD = 2000, FRAME = 1000 / FPS, FLASH_LENGTH = Math.max(120, FRAME);
     const tones = { tone: n => 300 + 130 * n, beep: 3000 };
-    let audio;
+    let audio, native, pulsing = null;
 
     function context() {
         audio ??= new AudioContext();
@@ -40,17 +40,32 @@
         canvas.height = HEIGHT;
         const ctx = canvas.getContext('2d', { alpha: false });
         draw(ctx, number, Date.now(), screen);
-        const stream = canvas.captureStream(FPS);
-        const track = stream.getVideoTracks()[0];
-        const timer = setInterval(() => {
+        // Every drawing is taken; they fall on the clock's ticks, so that a flash begins when it should.
+        const track = canvas.captureStream().getVideoTracks()[0];
+        const tick = () => {
             if (track.readyState === 'ended')
-                clearInterval(timer);
-            else
-                draw(ctx, number, Date.now(), screen);
-        }, 1000 / FPS);
+                return;
+            const frame = Math.round(Date.now() / FRAME);
+            draw(ctx, number, Math.round(frame * FRAME), screen);
+            const lit = (frame * FRAME) % FLASH_PERIOD < FLASH_LENGTH;
+            if (!screen)
+                sound(lit);
+            setTimeout(tick, (frame + 1) * FRAME - Date.now());
+        };
+        tick();
         if (screen)
             track.__screen = true;
         return track;
+    }
+
+    // Told with every picture: the beep begins with the very picture that is lit, however late that is drawn.
+    let setBeep = null, wasLit = false;
+    function sound(lit) {
+        if (pulsing)
+            pulsing.enabled = lit;
+        else if (lit && !wasLit)
+            setBeep?.(lit);
+        wasLit = lit;
     }
 
     function microphone() {
@@ -67,16 +82,10 @@
         beep.connect(beepGain).connect(out);
         beep.start();
         const track = out.stream.getAudioTracks()[0];
-        const plan = () => {
-            if (track.readyState === 'ended')
-                return;
-            const wait = FLASH_PERIOD - Date.now() % FLASH_PERIOD;
-            const at = ac.currentTime + wait / 1000;
-            beepGain.gain.setValueAtTime(0.5, at);
-            beepGain.gain.setValueAtTime(0, at + FLASH_LENGTH / 1000);
-            setTimeout(plan, wait + 500);
+        setBeep = lit => {
+            if (lit)
+                beepGain.gain.setValueAtTime(0.5, ac.currentTime).setValueAtTime(0, ac.currentTime + FLASH_LENGTH / 1000);
         };
-        plan();
         window.__setTone = gain => { toneGain.gain.value = gain; };
         return track;
     }
@@ -89,7 +98,7 @@
     devices.getUserMedia = async constraints => {
         const tracks = [];
         if (constraints?.audio)
-            tracks.push(firefox ? (await nativeDevices({ audio: true })).getAudioTracks()[0] : microphone());
+            tracks.push(firefox ? native = (await nativeDevices({ audio: true })).getAudioTracks()[0] : microphone());
         if (constraints?.video)
             tracks.push(camera(identity, false));
         return new MediaStream(tracks);
@@ -202,42 +211,42 @@
         return found.sort((a, b) => b.db - a.db);
     }
 
-    // The offsets in ms, sound minus picture, of a few flashes of one person's element.
-    async function lips(video, track, seconds) {
-        const node = context().createAnalyser();
-        node.fftSize = 512;
-        node.smoothingTimeConstant = 0;
-        context().createMediaStreamSource(new MediaStream([track])).connect(node);
-        const bins = new Float32Array(node.frequencyBinCount);
-        const bin = Math.round(tones.beep / (audio.sampleRate / node.fftSize));
+    // The offsets in ms, sound minus picture, of a few flashes of one person's element; the beep is at `hz`. Pictures count
+    // from when they are shown, sounds by the clock of what is played: a page that stutters does not spoil them.
+    async function lips(video, track, seconds, hz = tones.beep) {
+        const ac = context();
+        const source = ac.createMediaStreamSource(new MediaStream([track]));
+        const node = ac.createScriptProcessor(256, 1, 1);
+        source.connect(node).connect(ac.destination);
         const flashes = [], beeps = [];
-        let lit = false, loud = false;
+        let lit = false, loud = false, apart = Infinity;
+        node.onaudioprocess = event => {
+            // The audio clock moves in steps; the least distance is the true one.
+            apart = Math.min(apart, performance.now() - ac.currentTime * 1000);
+            const on = level(event.inputBuffer.getChannelData(0), ac.sampleRate, hz) > -45;
+            if (on && !loud)
+                beeps.push((event.playbackTime - 2 * 256 / ac.sampleRate) * 1000);
+            loud = on;
+        };
         const end = performance.now() + seconds * 1000;
         await new Promise(done => {
-            const frame = () => {
+            const frame = (now, data) => {
                 const seen = readVideo(video);
                 if (seen && seen.flash !== lit) {
                     lit = seen.flash;
                     if (lit)
-                        flashes.push(performance.now());
+                        flashes.push(data?.presentationTime ?? performance.now());
                 }
-                if (performance.now() > end)
-                    done();
-                else
-                    video.requestVideoFrameCallback ? video.requestVideoFrameCallback(frame) : requestAnimationFrame(frame);
+                video.requestVideoFrameCallback(frame);
             };
-            frame();
-            const listen = setInterval(() => {
-                node.getFloatFrequencyData(bins);
-                const on = bins[bin] > -50;
-                if (on && !loud)
-                    beeps.push(performance.now());
-                loud = on;
-                if (performance.now() > end)
-                    clearInterval(listen);
-            }, 4);
+            video.requestVideoFrameCallback(frame);
+            setTimeout(done, end - performance.now());
         });
-        return flashes.map(f => beeps.map(b => b - f).sort((a, b) => Math.abs(a) - Math.abs(b))[0]).filter(d => d !== undefined);
+        node.disconnect();
+        source.disconnect();
+        const heardAt = beeps.map(b => b + apart);
+        return flashes.map(f => heardAt.map(b => b - f).sort((a, b) => Math.abs(a) - Math.abs(b))[0])
+            .filter(d => d !== undefined && Math.abs(d) < FLASH_PERIOD / 2);
     }
 
     // Every connection's receivers, so that sounds can be found wherever the page plays them.
@@ -253,5 +262,12 @@
     const remoteAudio = () => connections.filter(c => c.connectionState !== 'closed')
         .flatMap(c => c.getReceivers()).map(r => r.track).filter(t => t?.kind === 'audio' && t.readyState === 'live');
 
-    window.__media = { connections, remoteAudio, identity, tones, readVideo, readAudio, lips, context };
+    // Firefox has no beep: its tone sounds only while the picture is lit.
+    const pulse = on => {
+        if (!on && pulsing)
+            pulsing.enabled = true;
+        pulsing = on ? native : null;
+    };
+
+    window.__media = { connections, remoteAudio, identity, tones, readVideo, readAudio, lips, pulse, context };
 })();

@@ -84,6 +84,7 @@ const operations = {
         await page.focus(selector);
         await page.keyboard.type(text);
     },
+    keys: ({ text }) => page.keyboard.type(text),
     press: ({ key }) => page.keyboard.press(key),
     size: ({ width, height }) => page.setViewportSize ? page.setViewportSize({ width, height }) : page.setViewport({ width, height }),
     screenshot: ({ path }) => page.screenshot({ path }).then(() => null),

@@ -290,6 +290,37 @@ static void another_person_cannot_resume(void **state)
     world_free(&w);
 }
 
+/* Hours forwards: who is inside comes back with the old token, nobody comes in with it. */
+static void clocks_that_jump_keep_nobody_out(void **state)
+{
+    struct world *w = world_new(true);
+    char *mine = world_token(w, "u1", "A", "pupil", NULL, "r");
+    char *other = world_token(w, "u2", "B", "pupil", NULL, "r");
+    char query[2048];
+    struct client *a = client_login(w, mine);
+    client_vanish(a);
+    w->wall_ms += (int64_t)2 * 3600 * 1000;
+    world_run(w, USEC_PER_SEC);
+    (void)snprintf(query, sizeof query, "token=%s&previd=%s", mine, a->sm);
+    struct client *again = resume_with(w, query, a->sm, 0);
+    client_expect(again, "<resumed", NULL);
+    client_vanish(again);
+    struct client *bound = resume_with(w, query, "00000000", 0);
+    client_expect(bound, "<failed", NULL);
+    client_send(bound,
+                "<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='" NS_BIND "'/></iq>");
+    client_expect(bound, "not-authorized", NULL);
+    (void)snprintf(query, sizeof query, "token=%s&previd=%s", other, a->sm);
+    client_expect(resume_with(w, query, a->sm, 0), "<failed", NULL);
+    (void)snprintf(query, sizeof query, "token=%s&previd=x", mine);
+    struct client *newcomer = opened(w, query);
+    client_send(newcomer, AUTH);
+    client_expect(newcomer, "<failure", "token expired", NULL);
+    free(mine);
+    free(other);
+    world_free(&w);
+}
+
 static void malformed_stanzas_hurt_only_their_sender(void **state)
 {
     static const char *const bad[] = {"<iq",
@@ -355,6 +386,7 @@ int main(void)
         cmocka_unit_test(a_new_socket_takes_over_from_a_living_one),
         cmocka_unit_test(resumes_are_refused),
         cmocka_unit_test(another_person_cannot_resume),
+        cmocka_unit_test(clocks_that_jump_keep_nobody_out),
         cmocka_unit_test(malformed_stanzas_hurt_only_their_sender),
         cmocka_unit_test(oversize_stanzas_violate_policy),
         cmocka_unit_test(floods_violate_policy),

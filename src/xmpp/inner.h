@@ -20,6 +20,7 @@ struct conn {
     enum conn_state state;
     struct session *session;
     unsigned auth_tries;
+    bool resume_only; /* its token is not of this time */
     usec_t opened_at;
     char host[256];
     bool secure;

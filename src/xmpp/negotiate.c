@@ -56,6 +56,29 @@ static void refuse_auth(struct xmpp *x, struct conn *c, const char *condition, c
         conn_fail(x, c, "policy-violation");
 }
 
+/* The address names a session that waits here: its person was let in when it began. */
+static bool comes_back(const struct xmpp *x, const struct conn *c)
+{
+    char id[sizeof((struct session *)0)->sm_id];
+    return query_get(slice_str(c->query), "previd", id, sizeof id) && id[0] &&
+           map_get(x->by_sm, slice_str(id));
+}
+
+/* Whoever is inside stays, however old the token has become and whatever happened to the clock:
+ * such a token is good for a resume and nothing else. */
+static int check_token(struct xmpp *x, struct conn *c, struct slice text, json_t **ret_claims,
+                       const char **ret_reason)
+{
+    const struct token_config *config = &x->config.tokens;
+    struct slice tenant = slice_str(c->tenant);
+    int err = token_check(config, text, tenant, x->wall_ms / 1000, ret_claims, ret_reason);
+    if (!err || !comes_back(x, c))
+        return err;
+    const char *other;
+    c->resume_only = true;
+    return token_check(config, text, tenant, TOKEN_ANY_TIME, ret_claims, &other);
+}
+
 static int check_user(struct xmpp *x, struct conn *c, const char **ret_reason)
 {
     char *text = malloc(TOKEN_SIZE_MAX + 2);
@@ -65,8 +88,7 @@ static int check_user(struct xmpp *x, struct conn *c, const char **ret_reason)
     int err = 0;
     json_t *claims = NULL;
     if (given || !x->config.anonymous)
-        err = token_check(&x->config.tokens, slice_str(text), slice_str(c->tenant),
-                          x->wall_ms / 1000, &claims, ret_reason);
+        err = check_token(x, c, slice_str(text), &claims, ret_reason);
     free(text);
     if (err || !claims)
         return err;
@@ -183,8 +205,8 @@ void negotiate_input(struct xmpp *x, struct conn *c, const struct xml_node *node
         authenticate(x, c, node);
     else if (xml_is(node, "resume", NS_SM))
         resume(x, c, node);
-    else if (xml_is(node, "iq", NS_CLIENT) && slice_eq_str(xml_get(node, "type"), "set") &&
-             xml_child(node, "bind", NS_BIND))
+    else if (!c->resume_only && xml_is(node, "iq", NS_CLIENT) &&
+             slice_eq_str(xml_get(node, "type"), "set") && xml_child(node, "bind", NS_BIND))
         bind_session(x, c, node);
     else
         conn_fail(x, c, "not-authorized");

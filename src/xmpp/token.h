@@ -65,8 +65,12 @@ struct token {
     bool features[TOKEN_FEATURES];
 };
 
+/* Instead of a wall time: the token is or was good at some time. */
+#define TOKEN_ANY_TIME INT64_MIN
+
 /* Judges signature and claims; new reference to the claims. `tenant` may be empty, `wall` is
- * seconds since the epoch. ERR_DENIED with a reason (static English words) otherwise. */
+ * seconds since the epoch or TOKEN_ANY_TIME. ERR_DENIED with a reason (static English words)
+ * otherwise. */
 int token_check(const struct token_config *config, struct slice text, struct slice tenant,
                 int64_t wall, json_t **ret_claims, const char **ret_reason) MUST_USE;
 /* Reads accepted claims. */

@@ -11,7 +11,8 @@ export class FakeTime {
   private readonly timers = new Map<number, Timer>();
   private readonly real = {
     setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout, setInterval: globalThis.setInterval,
-    clearInterval: globalThis.clearInterval, now: Date.now,
+    clearInterval: globalThis.clearInterval,
+    clocks: { wall: Date.now, monotonic: performance.now },
   };
 
   install(): void {
@@ -27,12 +28,14 @@ export class FakeTime {
       clearInterval: remove,
     });
     Date.now = () => this.now;
+    performance.now = () => this.now - 1_600_000_000_000;
   }
 
   restore(): void {
-    const { now, ...timers } = this.real;
+    const { clocks, ...timers } = this.real;
     Object.assign(globalThis, timers);
-    Date.now = now;
+    Date.now = clocks.wall;
+    performance.now = clocks.monotonic;
   }
 
   tick(ms: number): void {

@@ -103,6 +103,11 @@ test('joining: allocation and presence in one go, others before oneself, recordi
   assert.deepEqual(seen.people, [['Bob', true]]);
   assert.equal(seen.recording[0]?.on, true);
   assert.equal(room.participants.get('b')?.sources['b-a0']?.muted, false);
+  hear(presence('c', '<audiomuted>true</audiomuted><videomuted>false</videomuted><videoType>desktop</videoType>'));
+  assert.deepEqual(room.participants.get('c')?.sources, {
+    'c-a0': { muted: true, videoType: 'camera' },
+    'c-v0': { muted: false, videoType: 'desktop' },
+  });
   hear("<presence xmlns='jabber:client' from='r@m/b' type='unavailable'/>");
   assert.deepEqual(seen.gone, ['b']);
   room.publish({ raisedHandAt: 5 });

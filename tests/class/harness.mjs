@@ -109,7 +109,8 @@ export class School {
         this.log = join(shots, `${this.name}.log`);
         rmSync(this.log, { force: true });
         this.links = {};
-        this.process = spawn('ip', ['netns', 'exec', this.network.server, join(TOP, 'build/release/src/programs/darasa'), ...args],
+        this.process = spawn('ip', ['netns', 'exec', this.network.server, ...(this.wrapper ?? []),
+            join(TOP, 'build/release/src/programs/darasa'), ...args],
             { stdio: ['ignore', 'pipe', 'pipe'] });
         this.process.stderr.on('data', chunk => appendFileSync(this.log, chunk));
         this.process.on('exit', (code, signal) => { this.exited = { code, signal }; });

@@ -76,6 +76,14 @@ X`]);
         ip('-n', space, 'route', 'add', 'default', 'via', '198.51.100.1');
     }
 
+    // Takes a host's TCP away, or gives it back: packets vanish without a word. Its UDP goes on.
+    cutTcp(space, cut) {
+        execFileSync('ip', ['netns', 'exec', space, 'nft', '-f', '-'], { input: cut ? `table inet cut {
+            chain in { type filter hook input priority 0; meta l4proto tcp iifname eth0 drop; }
+            chain out { type filter hook output priority 0; meta l4proto tcp oifname eth0 drop; }
+        }` : 'delete table inet cut' });
+    }
+
     // Delay, jitter, loss and rate of what a host sends and receives; null: a clean line.
     shape(space, rule) {
         const n = space.split('-h').pop();

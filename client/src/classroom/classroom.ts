@@ -29,6 +29,8 @@ const SPEAKING_HOLD_MS = 600;
 const ICE_PATIENCE_MS = 4_000;
 const RESTART_APART_MS = 6_000;
 const RESTART_ANSWER_MS = 12_000;
+/** How long a lost socket waits for a fresh ticket. */
+const TICKET_PATIENCE_MS = 3_000;
 const REACTION_MS = 4_500;
 const REACTIONS_MAX = 12;
 const REQUEST_TYPE = 'darasa-request';
@@ -278,13 +280,20 @@ export class Classroom {
     });
   }
 
-  /** Tokens live shorter than classes: a new one is fetched before the old one is refused. */
+  /** Tokens live shorter than classes: a new one is fetched before the old one is refused. For coming back to a
+   * session that waits, an old one serves as well: nobody leaves a class because pages cannot be had. */
   private async streamUrl(): Promise<string> {
     let join = this.join;
     const expiry = join ? tokenExpiry(join.token) : 0;
     if (!join || (expiry > 0 && expiry - Date.now() / 1_000 < 30)) {
-      join = await this.fetchJoin();
-      this.takeJoin(join);
+      const fresh = this.fetchJoin();
+      if (this.room && join) {
+        const old = join;
+        join = await Promise.race([fresh.catch(() => old), new Promise<Join>((done) => setTimeout(done, TICKET_PATIENCE_MS, old))]);
+      } else {
+        join = await fresh;
+      }
+      if (join !== this.join) this.takeJoin(join);
     }
     const glue = join.websocket.includes('?') ? '&' : '?';
     return `${join.websocket}${glue}room=${encodeURIComponent(join.room)}&token=${encodeURIComponent(join.token)}`;

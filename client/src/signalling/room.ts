@@ -102,6 +102,19 @@ export function parseSourceInfo(json: string): Record<string, SourceState> {
   return out;
 }
 
+/** Clients of before 2022's end do not name their sources: they have one microphone and one camera or screen. */
+function sourcesOf(nick: string, presence: Element): Record<string, SourceState> {
+  const info = first(presence, 'SourceInfo');
+  if (info) return parseSourceInfo(text(info) || '{}');
+  const out: Record<string, SourceState> = {};
+  const audio = first(presence, 'audiomuted');
+  const video = first(presence, 'videomuted');
+  const videoType = text(first(presence, 'videoType')) === 'desktop' ? 'desktop' : 'camera';
+  if (audio) out[`${nick}-a0`] = { muted: text(audio) === 'true', videoType: 'camera' };
+  if (video) out[`${nick}-v0`] = { muted: text(video) === 'true', videoType };
+  return out;
+}
+
 const resourceOf = (jid: string): string => jid.slice(jid.indexOf('/') + 1);
 
 /** The endpoint id a bound JID gives: the first eight hex digits of its node, else random ones. */
@@ -401,7 +414,7 @@ export class Room {
     participant.moderator = item?.attrs['role'] === 'moderator';
     participant.userId = text(first(identity, 'id'));
     participant.raisedHandAt = hand > 0 ? hand : 0;
-    participant.sources = parseSourceInfo(text(first(presence, 'SourceInfo')) || '{}');
+    participant.sources = sourcesOf(nick, presence);
     if (!isSelf) {
       this.participants.set(nick, participant);
       this.events.onParticipant(participant, !known);

@@ -104,7 +104,7 @@ export class XmppStream {
       clearTimeout(this.retry);
       this.retry = null;
       void this.attempt();
-    } else if (this.state === 'online' && Date.now() - this.lastHeard > 1_000) {
+    } else if (this.state === 'online' && performance.now() - this.lastHeard > 1_000) {
       this.ping();
     }
   }
@@ -175,7 +175,7 @@ export class XmppStream {
 
   private opened(socket: Socket): void {
     if (this.socket !== socket) return;
-    this.lastHeard = Date.now();
+    this.lastHeard = performance.now();
     this.writeOpen();
     if (!this.pipelined) return;
     this.writeAuth();
@@ -226,12 +226,12 @@ export class XmppStream {
   }
 
   private askForAck(): void {
-    this.ackAskedAt = Date.now();
+    this.ackAskedAt = performance.now();
     this.write(`<r xmlns="${NS.sm}"/>`);
   }
 
   private received(data: string): void {
-    this.lastHeard = Date.now();
+    this.lastHeard = performance.now();
     this.pingSentAt = 0;
     let element: Element;
     try {
@@ -367,13 +367,13 @@ export class XmppStream {
   }
 
   private ping(): void {
-    this.pingSentAt = Date.now();
+    this.pingSentAt = performance.now();
     this.request(xml('iq', { type: 'get', to: this.options.domain }, xml('ping', { xmlns: NS.ping }))).catch(() => undefined);
   }
 
   private tick(): void {
     if (this.state !== 'online') return;
-    const now = Date.now();
+    const now = performance.now();
     if (this.pingSentAt && now - this.pingSentAt > PING_TIMEOUT_MS) this.drop('no answer to ping');
     else if (!this.pingSentAt && now - this.lastHeard > PING_AFTER_MS) this.ping();
     else if (this.management.unacknowledged > 0 && now - this.ackAskedAt > ACK_AFTER_MS) this.askForAck();
@@ -407,7 +407,7 @@ export class XmppStream {
 
   private disconnected(reason: string): void {
     if (this.state === 'closed' || this.state === 'lost' || this.state === 'refused') return;
-    const now = Date.now();
+    const now = performance.now();
     this.pingSentAt = 0;
     // A half-done handshake that failed without a word may mean: one step at a time, please.
     if (this.step !== 'ready' && this.step !== 'opening') this.pipelined = false;

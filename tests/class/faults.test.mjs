@@ -1,0 +1,192 @@
+// Programs killed, hung and cut off in the middle of a class with our client and a stock one: what those inside notice.
+import { existsSync, readFileSync } from 'node:fs';
+import { Participant, School, finish, sleep, test, until } from './harness.mjs';
+import { Person, RECORD, chatting, kill, processes, recordings, records, spool, together, unnoticed } from './faults.mjs';
+
+const full = Boolean(process.env.DARASA_TEST_FULL);
+const today = process.env.DARASA_STOCK_LIBRARY; // a build of the present stock library, if there is one
+const school = new School('faults');
+const people = [];
+let teacher, stock;
+
+// All that a class is about, after a fault: the same pages and names, sound, pictures, chat.
+async function goesOn(words) {
+    for (const who of people)
+        await who.same();
+    await together(people);
+    await chatting(people, words);
+}
+
+// Watches everybody while something happens.
+async function watched(happens) {
+    for (const who of people)
+        await who.watch();
+    await happens();
+    const watches = [];
+    for (const who of people)
+        watches.push(await who.watched());
+    return watches;
+}
+
+// Like `watched`, and nobody may have noticed.
+async function unseen(what, happens, options) {
+    const watches = await watched(happens);
+    const gaps = watches.map((watch, i) => unnoticed(people[i], watch, options));
+    console.log(`${what}: longest gap of sound ${gaps.map(g => g.toFixed(0))} ms`);
+}
+
+try {
+    await school.start(['--set', 'watchdog=3']);
+    teacher = new Person(await Participant.start(school, 'chromium', 1, { fps: 8 }), false);
+    stock = new Person(await Participant.start(school, 'chromium', 2, { fps: 8 }), true);
+    people.push(teacher, stock);
+
+    await test('faults: a class with ours and a stock client, recorded', school, async () => {
+        await teacher.join(school.people[0]);
+        await stock.join(school.people[1]);
+        if (today && existsSync(today)) {
+            const third = new Person(await Participant.start(school, 'chromium', 3, { fps: 8 }), true);
+            people.push(third);
+            await third.join(school.people[2], { library: today, rewriting: true });
+        }
+        await together(people);
+        await teacher.recording(true);
+        await chatting(people, 'before');
+        await sleep(4000); // who came long ago is no suspect of a crash
+    });
+    await test('faults: signal is killed', school, async () => {
+        await unseen('signal killed', async () => {
+            await kill(school, 'signal');
+            await chatting(people, 'after signal');
+        });
+        await goesOn('and on');
+    });
+    await test('faults: moderators mute after signal was killed', school, async () => {
+        await teacher.mute(stock);
+        await teacher.hearsNot(stock);
+        await stock.unmute();
+        await teacher.hears(stock);
+        await teacher.p.eval(async id => {
+            document.querySelector(`[data-testid=person][data-endpoint="${id}"] [data-testid=person-menu]`).querySelector('button').click();
+        }, stock.endpoint).catch(() => teacher.p.eval(id => {
+            document.querySelector(`[data-testid=person][data-endpoint="${id}"] .menu-button`).click();
+        }, stock.endpoint));
+        await teacher.p.click('[data-testid=make-moderator]');
+        await stock.p.until('moderator', () => window.__stock.conference.isModerator());
+        await stock.mute(teacher);
+        await stock.hearsNot(teacher);
+        await teacher.unmute();
+        await stock.hears(teacher);
+    });
+    await test(`faults: sockets lost for ${full ? 60 : 20} s`, school, async () => {
+        await unseen('sockets lost', async () => {
+            for (const who of people)
+                school.network.cutTcp(who.p.space, true);
+            await sleep((full ? 60 : 20) * 1000);
+            for (const who of people)
+                school.network.cutTcp(who.p.space, false);
+            await until('chat again', async () => {
+                await chatting(people, `back ${Date.now()}`);
+                return true;
+            }, 60);
+        });
+        await goesOn('after the cut');
+    });
+    await test('faults: a bridge worker is killed', school, async () => {
+        const [recording] = recordings(school);
+        const gaps = () => [...records(spool(school, recording))].filter(r => r.kind === RECORD.GAP);
+        const before = gaps().length;
+        const workers = processes(school, 'bridge');
+        const offers = await Promise.all(people.map(who => who.p.eval(() => {
+            const connections = window.__media.connections.length;
+            const started = performance.now();
+            return new Promise((done, fail) => {
+                window.__again = undefined;
+                const timer = setInterval(() => {
+                    if (window.__media.connections.length > connections && window.__again === undefined)
+                        window.__again = performance.now() - started;
+                }, 10);
+                setTimeout(() => clearInterval(timer), 30000);
+                done(started);
+            });
+        })));
+        const killed = await Promise.all(people.map(who => who.p.eval(() => performance.now())));
+        await kill(school, 'bridge', { pids: workers });
+        for (const [i, who] of people.entries()) {
+            const again = await who.p.until('a new session', () => window.__again, 15);
+            const took = offers[i] + again - killed[i];
+            console.log(`${who.what}: new session ${took.toFixed(0)} ms after the kill`);
+            if (took > 3000)
+                throw new Error(`${who.what}: new session after ${took.toFixed(0)} ms`);
+        }
+        await together(people, 15);
+        await goesOn('after the bridge');
+        await until('a marked gap in the same spool', () => gaps().length > before, 10);
+        if (recordings(school).length !== 1)
+            throw new Error(`recordings: ${recordings(school)}`);
+    });
+    await test('faults: web is killed, and hangs', school, async () => {
+        await unseen('web killed', async () => {
+            await kill(school, 'web');
+            await chatting(people, 'web is dead');
+        });
+        await unseen('web hangs', async () => {
+            const replaced = kill(school, 'web', { signal: 'SIGSTOP', seconds: 20 });
+            await chatting(people, 'web hangs');
+            await replaced;
+        });
+        await until('web serves again', () => teacher.api('/api/classes'), 10);
+    });
+    await test('faults: edge is killed', school, async () => {
+        await unseen('edge killed', async () => {
+            await kill(school, 'edge');
+            await chatting(people, 'edge is dead');
+        });
+        await goesOn('after edge');
+    });
+    await test('faults: the recorder is killed', school, async () => {
+        const [recording] = recordings(school);
+        await unseen('recorder killed', async () => {
+            await kill(school, 'recorder');
+            const size = spool(school, recording).length;
+            await until('it writes on', () => spool(school, recording).length > size + 20000, 10);
+        });
+        if (recordings(school).length !== 1)
+            throw new Error(`recordings: ${recordings(school)}`);
+    });
+    await test('faults: one recording at the end, though render is killed', school, async () => {
+        const [recording] = recordings(school);
+        await teacher.recording(false);
+        let killed = 0;
+        const hunter = setInterval(() => {
+            for (const pid of killed ? [] : processes(school, 'render')) {
+                process.kill(pid, 'SIGKILL');
+                killed++;
+            }
+        }, 5);
+        const ready = await until('the recording is ready', async () => {
+            const { recordings } = await teacher.api('/api/recordings');
+            return recordings.length === 1 && recordings[0].id === recording && recordings[0].manifest && recordings[0];
+        }, 90, 500);
+        clearInterval(hunter);
+        if (killed !== 1)
+            throw new Error(`render was killed ${killed} times`);
+        const manifest = await teacher.api(new URL(ready.manifest).pathname);
+        const sounds = manifest.tracks.filter(t => t.kind === 'audio');
+        console.log(`manifest: ${manifest.duration.toFixed(1)} s, ${manifest.tracks.length} tracks, gaps ${JSON.stringify(manifest.gaps)}`);
+        // What signal and recorder dying cost is at most a second; only the bridge's death is a gap.
+        const long = manifest.gaps.filter(g => g.to - g.from > 1);
+        if (!manifest.gaps.length || long.length > 1 || !sounds.length)
+            throw new Error(`gaps ${JSON.stringify(manifest.gaps)}, tracks ${JSON.stringify(sounds)}`);
+    });
+    await test('faults: the server says nothing of failures of its own', school, async () => {
+        const errors = readFileSync(school.log, 'utf8').split('\n').filter(l => /level=error|signal=11|signal=6\b|signal=31/.test(l));
+        if (errors.length)
+            throw new Error(errors.join('\n'));
+    });
+} catch (error) {
+    await test('faults', school, () => { throw error; });
+} finally {
+    await school.stop();
+}
+finish();

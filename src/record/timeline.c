@@ -23,6 +23,7 @@ struct reading {
     struct timeline *timeline;
     struct feed_axis axis;
     usec_t now;       /* arrival of the record */
+    usec_t media_at;  /* arrival of the last packet or event */
     usec_t paused_at; /* -1: not paused */
 };
 
@@ -395,7 +396,7 @@ static int on_gap(struct reading *in, const struct feed_record *record)
         return 0;
     }
     /* A bridge that has just started does not know when its predecessor died: from_us 0. */
-    from = usec_min(usec_max(from + base, 0), in->now);
+    from = from == 0 ? in->media_at : usec_min(usec_max(from + base, 0), in->now);
     to = usec_min(usec_max(to + base, from), in->now);
     return add_span(&in->timeline->gaps, &in->timeline->gap_count, from, to, reason);
 }
@@ -420,6 +421,8 @@ static int take_record(struct reading *in, const struct feed_record *record)
     if (record->kind >= ARRAY_LEN(take) || !take[record->kind])
         return 0;
     int err = take[record->kind](in, record);
+    if (record->kind == FEED_RTP || record->kind == FEED_EVENT)
+        in->media_at = usec_max(in->media_at, in->now);
     if (err != ERR_LIMIT)
         return err;
     in->timeline->refused++;

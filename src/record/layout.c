@@ -32,12 +32,12 @@ static uint32_t endpoint_of(const struct timeline *timeline, const json_t *event
     return known ? (uint32_t)((uintptr_t)known - 1) : LAYOUT_NONE;
 }
 
-static void set_muted(struct state *s, const json_t *event)
+static void set_muted(struct state *s, const json_t *event, bool muted)
 {
     const char *name = json_string_value(json_object_get(event, "source"));
     for (uint32_t i = 0; name && i < s->timeline->source_count; i++) {
         if (strcmp(s->timeline->sources[i].name, name) == 0)
-            s->muted[i] = json_is_true(json_object_get(event, "muted"));
+            s->muted[i] = muted;
     }
 }
 
@@ -46,7 +46,9 @@ static void take_event(struct state *s, const json_t *event)
     const char *type = json_string_value(json_object_get(event, "type"));
     uint32_t endpoint = endpoint_of(s->timeline, event);
     if (strcmp(type, "mute") == 0)
-        set_muted(s, event);
+        set_muted(s, event, json_is_true(json_object_get(event, "muted")));
+    else if (strcmp(type, "screen") == 0)
+        set_muted(s, event, !json_is_true(json_object_get(event, "on")));
     if (endpoint == LAYOUT_NONE)
         return;
     if (strcmp(type, "speaker") == 0)

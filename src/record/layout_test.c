@@ -148,12 +148,14 @@ static void test_screen_with_the_speaker_in_the_corner(void **state)
     put_json(stage, FEED_EVENT, 0, 22, "{\"type\":\"mute\",\"source\":\"ann-v0\",\"muted\":true}");
     for (double t = 22.1; t < 26; t += 0.5)
         put_media(stage, 3, t);
-    put_json(stage, FEED_EVENT, 0, 26, "{\"type\":\"mute\",\"source\":\"bob-d0\",\"muted\":true}");
+    put_json(stage, FEED_EVENT, 0, 26,
+             "{\"type\":\"screen\",\"endpoint\":\"bob\",\"source\":\"bob-d0\",\"on\":false}");
     put_json(stage, FEED_END, 0, 30, "{}");
     struct timeline *timeline = read_back(stage, &layout);
     assert_scene(&layout, 21, 2, 1, 0, 0);
     /* Nobody has spoken: without a camera of hers, somebody with one is shown. */
     assert_scene(&layout, 22.5, 2, 1, 1, 1);
+    assert_scene(&layout, 26.5, LAYOUT_NONE, 1, LAYOUT_NONE, LAYOUT_NONE);
     assert_scene(&layout, 29, LAYOUT_NONE, 1, LAYOUT_NONE, LAYOUT_NONE);
     bool needed[40] = {false};
     layout_needed(&layout, timeline, 0, needed, 40);

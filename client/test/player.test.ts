@@ -43,6 +43,13 @@ test('views of a moment', () => {
   assert.deepEqual(files(10, 'screen'), ['bv.webm']);
 });
 
+test('a source that was switched off is not shown while its track runs out', () => {
+  const screen = manifest.tracks.find((t) => t.file === 's.webm')?.source as string;
+  const over = { ...manifest, events: [...manifest.events, { t: 26, type: 'screen', source: screen, on: false }, { t: 28, type: 'screen', source: screen, on: true }].sort((a, b) => a.t - b.t) };
+  const at = (time: number): boolean => pictures(over, time, 'gallery', 12).some((t) => t.file === 's.webm');
+  assert.deepEqual([at(25), at(27), at(29)], [true, false, true]);
+});
+
 test('drift is bent back gently, and set when it is large', () => {
   assert.deepEqual(bend(0.01, 1), { rate: 1, seek: false });
   assert.ok(bend(0.1, 1).rate < 1);

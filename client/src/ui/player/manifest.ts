@@ -20,6 +20,8 @@ export interface RecordedEvent {
   text?: string;
   raised?: boolean;
   on?: boolean;
+  source?: string | null;
+  muted?: boolean;
 }
 
 export interface Manifest {
@@ -59,11 +61,25 @@ export function speakerAt(events: readonly RecordedEvent[], time: number): strin
   return speaker;
 }
 
+/** Sources switched off at this moment: their last picture stands in the track, but is over. */
+export function sourcesOff(events: readonly RecordedEvent[], time: number): Set<string> {
+  const off = new Set<string>();
+  for (const event of events) {
+    if (event.t > time) break;
+    if (!event.source) continue;
+    const over = event.type === 'mute' ? event.muted : event.type === 'screen' ? !event.on : null;
+    if (over === true) off.add(event.source);
+    else if (over === false) off.delete(event.source);
+  }
+  return off;
+}
+
 const isScreen = (track: Track): boolean => track.videoType === 'desktop';
 
 /** The pictures to show, the largest first. */
 export function pictures(manifest: Manifest, time: number, view: PlayerView, most: number): Track[] {
-  const videos = tracksAt(manifest.tracks, time).filter((track) => track.kind === 'video');
+  const off = sourcesOff(manifest.events, time);
+  const videos = tracksAt(manifest.tracks, time).filter((track) => track.kind === 'video' && !off.has(track.source));
   const screens = videos.filter(isScreen);
   const cameras = videos.filter((track) => !isScreen(track));
   const speaker = speakerAt(manifest.events, time);

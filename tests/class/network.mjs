@@ -23,6 +23,8 @@ export class Network {
         ip('netns', 'add', name);
         this.spaces.push(name);
         ip('-n', name, 'link', 'set', 'lo', 'up');
+        // Addresses are there at once and stay: a browser that sees one come breaks off what it is loading.
+        execFileSync('ip', ['netns', 'exec', name, 'sh', '-c', 'for i in all default; do echo 0 >/proc/sys/net/ipv6/conf/$i/accept_dad; done']);
         mkdirSync(`/etc/netns/${name}`, { recursive: true });
         writeFileSync(`/etc/netns/${name}/hosts`, `127.0.0.1 localhost\n${PUBLIC} ${this.hostName}\n`);
         writeFileSync(`/etc/netns/${name}/resolv.conf`, '');

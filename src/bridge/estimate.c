@@ -16,6 +16,10 @@
 #define THRESHOLD_UP 0.0087
 #define THRESHOLD_DOWN 0.039
 #define THRESHOLD_SKIP 15.0
+/* On a way that merely jitters some packet soon comes as fast as ever; behind a queue none does. */
+#define QUEUE_MIN (15 * USEC_PER_MSEC)
+#define RECENT_PERIOD (150 * USEC_PER_MSEC)
+#define LEAST_PERIOD (5 * USEC_PER_SEC)
 #define OVERUSE_TIME (10 * USEC_PER_MSEC)
 #define DECREASE 0.85
 #define INCREASE 0.08 /* share per second while the capacity is unknown */
@@ -56,6 +60,7 @@ static void reset_trend(struct estimate *e)
     e->group.valid = e->before.valid = false;
     e->accumulated = e->smoothed = 0;
     e->deltas = 0;
+    e->recent.from = e->least.from = 0;
     e->slope = 0;
     e->use = ESTIMATE_NORMAL;
     e->overuse_count = 0;
@@ -92,12 +97,28 @@ static void adapt_threshold(struct estimate *e, usec_t now, double trend)
     e->threshold = fmin(fmax(e->threshold, THRESHOLD_MIN), THRESHOLD_MAX);
 }
 
+static void note_least(struct estimate_least *l, usec_t now, usec_t period, usec_t delay)
+{
+    if (l->from == 0 || now - l->from > period) {
+        l->before = l->from > 0 ? l->now : delay;
+        l->now = delay;
+        l->from = usec_max(now, 1);
+    }
+    l->now = usec_min(l->now, delay);
+}
+
+static bool queued(const struct estimate *e)
+{
+    usec_t recent = usec_min(e->recent.now, e->recent.before);
+    return recent - usec_min(e->least.now, e->least.before) > QUEUE_MIN;
+}
+
 static void judge(struct estimate *e, usec_t now, usec_t send_delta)
 {
     double slope = slope_of(e);
     unsigned deltas = e->deltas < DELTAS_MAX ? e->deltas : DELTAS_MAX;
     double trend = deltas * slope * TREND_GAIN;
-    if (trend > e->threshold) {
+    if (trend > e->threshold && queued(e)) {
         e->overuse_since += send_delta;
         e->overuse_count++;
         if (e->overuse_since > OVERUSE_TIME && e->overuse_count > 1 && slope >= e->slope) {
@@ -139,6 +160,8 @@ static void add_to_group(struct estimate *e, usec_t now, usec_t sent, usec_t arr
     struct estimate_group *g = &e->group;
     if (g->valid && (sent - g->last_sent > SILENCE || arrival - g->last_arrival > SILENCE))
         reset_trend(e);
+    note_least(&e->recent, now, RECENT_PERIOD, arrival - sent);
+    note_least(&e->least, now, LEAST_PERIOD, arrival - sent);
     if (!g->valid) {
         *g = (struct estimate_group){sent, sent, arrival, true};
         return;
@@ -324,6 +347,8 @@ static void take_status(struct estimate *e, usec_t now, const struct twcc_status
     }
     if (!sent->told)
         e->window_told++;
+    else if (e->window_lost > 0)
+        e->window_lost--; /* only late */
     sent->told = true;
     sent->sequence = -1; /* once is enough */
     usec_t arrival = status->arrival + shift;

@@ -31,6 +31,14 @@ struct estimate_group {
     bool valid;
 };
 
+/* The least delay of single packets in this period and the one before; both clocks' difference is
+ * in it. */
+struct estimate_least {
+    usec_t now;
+    usec_t before;
+    usec_t from; /* 0: nothing known */
+};
+
 struct estimate {
     struct estimate_sent sent[ESTIMATE_HISTORY];
     int64_t next; /* unwrapped number of the next packet */
@@ -44,6 +52,8 @@ struct estimate {
     double smoothed;
     double trend_x[ESTIMATE_TREND];
     double trend_y[ESTIMATE_TREND];
+    struct estimate_least recent; /* over what came just now */
+    struct estimate_least least;  /* over long: what the way takes without a queue */
     unsigned deltas;
     double threshold;
     double slope;

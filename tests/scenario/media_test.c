@@ -352,6 +352,28 @@ static void a_narrow_link_gets_less_and_rises_again(void **state)
     world_done(&w);
 }
 
+/* Packets overtake each other by up to 100 ms, but nothing is in their way. */
+static void jitter_is_no_queue(void **state)
+{
+    (void)state;
+    static struct world w;
+    world_init(&w, 29);
+    struct person *teacher = world_join(&w, true, true, CLEAN);
+    (void)world_join(&w, true, true, CLEAN);
+    struct pipe_shape shape = CLEAN;
+    shape.jitter = 100 * USEC_PER_MSEC;
+    struct person *pupil = world_join(&w, true, false, shape);
+    look(pupil, teacher, 360);
+    world_run(&w, 8 * USEC_PER_SEC);
+    for (int i = 0; i < 60; i++) {
+        world_run(&w, 500 * USEC_PER_MSEC);
+        assert_true(viewer_is_forwarded(&pupil->viewer, "e001-v0"));
+    }
+    print_message("jitter: layer %u\n", world_video(pupil, teacher)->layer);
+    assert_int_equal(world_video(pupil, teacher)->layer, 1);
+    world_done(&w);
+}
+
 static void forwarded_is_exactly_what_comes(void **state)
 {
     (void)state;
@@ -696,6 +718,7 @@ int main(void)
         cmocka_unit_test(media_waits_for_its_map),
         cmocka_unit_test(a_voice_keeps_its_slot),
         cmocka_unit_test(a_narrow_link_gets_less_and_rises_again),
+        cmocka_unit_test(jitter_is_no_queue),
         cmocka_unit_test(forwarded_is_exactly_what_comes),
         cmocka_unit_test(frame_rate_follows_the_wish),
         cmocka_unit_test(key_requests_are_throttled),

@@ -506,10 +506,6 @@ void channel_speaker(struct realm *r, struct room *room, json_t *message)
     }
     replace_string(&room->speaker, text);
     channel_broadcast(r, room, text, NULL);
-    if (strcmp(room->speaker_nick, nick) != 0) {
-        (void)copy_string(room->speaker_nick, sizeof room->speaker_nick, nick); /* a member's */
-        bridge_event(r, room, json_pack("{ss ss}", "type", "speaker", "endpoint", nick));
-    }
 }
 
 void channel_quiet(struct realm *r, struct occupant *o, bool quiet)

@@ -221,7 +221,6 @@ struct room {
     usec_t orphaned_at; /* its worker's link broke then; 0: all is well */
     uint32_t feedback_ssrcs[2];
     char *speaker; /* the last message about it */
-    char speaker_nick[16];
     struct text *focus_presence;
     struct recording recording;
     struct ban bans[BANS_MAX];

@@ -66,9 +66,6 @@ static void introduce_all(struct realm *r, struct room *room)
 {
     LIST_EACH(node, &room->occupants)
     record_introduce(r, LIST_ITEM(node, struct occupant, link));
-    if (room->speaker_nick[0])
-        bridge_event(r, room,
-                     json_pack("{ss ss}", "type", "speaker", "endpoint", room->speaker_nick));
 }
 
 /* Everybody is told before the first packet is kept. */

@@ -164,7 +164,6 @@ static void start_afresh(struct realm *r, struct room *room)
     if (map_put(r->by_conference, slice_str(room->conference), room) != 0)
         room->conference[0] = 0;
     room->password[0] = room->subject[0] = room->subject_by[0] = 0;
-    room->speaker_nick[0] = 0;
     replace_string(&room->speaker, NULL);
     chat_forget(room);
     json_decref(room->metadata);

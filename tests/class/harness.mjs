@@ -39,7 +39,7 @@ export class Participant {
         p.waiting = new Map();
         p.next = 1;
         p.process = spawn('ip', ['netns', 'exec', p.space, process.execPath, join(TOP, 'tests/class/participant.mjs'), kind,
-            String(identity), String(options.fps ?? 12), school.ca], { stdio: ['pipe', 'pipe', 'inherit'] });
+            String(identity), String(options.fps ?? 12), school.ca, ...(options.before ? [options.before] : [])], { stdio: ['pipe', 'pipe', 'inherit'] });
         p.process.on('exit', code => p.fail(new Error(`browser process ended (${code})`)));
         const ready = new Promise((done, fail) => {
             p.waiting.set('ready', { done, fail });

@@ -4,7 +4,7 @@ import { HOST, TOP } from './harness.mjs';
 
 const here = join(TOP, 'tests/class');
 
-// Signs in with a one-time link and asks for a place in the class that is open now; in the page's own session.
+// Signs in with a one-time link, unless somebody is signed in already, and asks for a place in the class that is open now; in the page's own session.
 function enterAndJoin(code) {
     const post = async (path, body, csrf) => {
         const reply = await fetch(path, { method: 'POST', body: JSON.stringify(body ?? {}),
@@ -15,21 +15,21 @@ function enterAndJoin(code) {
         return value;
     };
     return (async () => {
-        const me = await post('/api/enter', { code });
+        const me = code ? await post('/api/enter', { code }) : await (await fetch('/api/me')).json();
         const { classes } = await (await fetch('/api/classes')).json();
         const open = classes.find(c => c.state === 'open');
         return { me, join: await post(`/api/classes/${open.id}/join`, {}, me.csrf) };
     })();
 }
 
-// A participant with a stock library: `library` is its bundle. Returns its endpoint id.
+// A participant with a stock library: `library` is its bundle. Without a link: as who is signed in. Returns its endpoint id.
 export async function joinStock(p, link, options = {}) {
     const library = options.library ?? join(here, 'stock/lib-jitsi-meet-2022.js');
     await p.ask('route', { url: `https://${HOST}/stock/`, file: join(here, 'stock.html'), type: 'text/html' });
     await p.ask('route', { url: `https://${HOST}/stock/library.js`, file: library, type: 'text/javascript' });
     await p.ask('route', { url: `https://${HOST}/stock/page.js`, file: join(here, 'stock.js'), type: 'text/javascript' });
     await p.goto(`https://${HOST}/stock/`);
-    p.place = (await p.eval(enterAndJoin, link.split('#')[1])).join;
+    p.place = (await p.eval(enterAndJoin, link?.split('#')[1] ?? null)).join;
     p.endpoint = await p.eval(o => window.__stock.join(o), { ...p.place, name: options.name ?? `Stock ${p.identity}`,
         devices: options.devices ?? ['audio', 'video'], rewriting: options.rewriting ?? false, maxHeight: options.maxHeight });
     return p.endpoint;

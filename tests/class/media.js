@@ -16,6 +16,8 @@
     }
 
     function draw(ctx, number, time, screen) {
+        if (screen ? window.__slide?.(ctx) : window.__portrait?.(ctx, number, time))
+            return; // people instead of patterns, for pictures
         const w = ctx.canvas.width, h = ctx.canvas.height;
         ctx.fillStyle = `hsl(${(number * 67) % 360} 70% ${screen ? 35 : 50}%)`;
         ctx.fillRect(0, 0, w, h);
@@ -131,6 +133,24 @@
         }
         const f = probeCtx.getImageData(1100 / 4, 60 / 4, 8, 8).data;
         return { number, width: video.videoWidth, height: video.videoHeight, flash: f[0] > 128 };
+    }
+
+    // Elements that a page makes without showing them: a player's sounds.
+    const made = [];
+    const create = document.createElement.bind(document);
+    document.createElement = (name, ...rest) => {
+        const element = create(name, ...rest);
+        if (String(name).toLowerCase() === 'audio')
+            made.push(element);
+        return element;
+    };
+    const captured = new WeakMap();
+    function playedAudio() {
+        return made.filter(e => e.src && !e.paused && !e.ended).flatMap(e => {
+            if (!captured.has(e))
+                captured.set(e, e.captureStream());
+            return captured.get(e).getAudioTracks();
+        });
     }
 
     const analysers = new WeakMap();
@@ -269,5 +289,5 @@
         pulsing = on ? native : null;
     };
 
-    window.__media = { connections, remoteAudio, identity, tones, readVideo, readAudio, lips, pulse, context };
+    window.__media = { connections, remoteAudio, playedAudio, identity, tones, readVideo, readAudio, lips, pulse, context };
 })();

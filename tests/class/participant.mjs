@@ -1,14 +1,14 @@
 // One browser, driven by lines of JSON on standard input: run inside a host's namespace, so that the browser's network is
-// that host's. Arguments: chromium|firefox, identity, frames per second, certificate of the CA.
+// that host's. Arguments: chromium|firefox, identity, frames per second, certificate of the CA, a script to run before media.js.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-const [kind, identity, fps, ca] = process.argv.slice(2);
+const [kind, identity, fps, ca, before] = process.argv.slice(2);
 const home = mkdtempSync(join(tmpdir(), 'class-'));
-const script = readFileSync(new URL('./media.js', import.meta.url), 'utf8')
+const script = (before ? readFileSync(before, 'utf8') : '') + readFileSync(new URL('./media.js', import.meta.url), 'utf8')
     .replace('__IDENTITY__', identity).replace('__FPS__', fps);
 const log = [];
 

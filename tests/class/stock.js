@@ -66,7 +66,10 @@ window.__stock = (() => {
         conference.on(E.USER_ROLE_CHANGED, (id, role) => { seen.roles[id] = role; });
         conference.on(E.DOMINANT_SPEAKER_CHANGED, id => { seen.dominant = id; });
         conference.on(E.KICKED, (...args) => { seen.kicked = args.length; });
-        conference.on(E.RECORDER_STATE_CHANGED, session => { seen.recording = session.getStatus?.() ?? String(session); });
+        conference.on(E.RECORDER_STATE_CHANGED, session => {
+            seen.recording = session.getStatus?.() ?? String(session);
+            note('recording', seen.recording);
+        });
         conference.on(E.PARTICIPANT_PROPERTY_CHANGED, (who, name, old, value) => { seen.properties[`${who.getId()} ${name}`] = value; });
         conference.on(E.ENDPOINT_MESSAGE_RECEIVED, (who, payload) => { seen.endpointMessage = { from: who.getId?.() ?? who, payload }; });
         conference.on(E.CONFERENCE_FAILED, (...why) => { seen.failed = why.map(String).join(' '); note('conference failed', seen.failed); });

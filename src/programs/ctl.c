@@ -66,8 +66,10 @@ static const struct command commands[] = {
      "Writes the whole data directory into one file; may run at any time.",
      ctl_backup},
     {{"restore", NULL},
-     "[--data DIR] FILE",
-     "Brings a backup back into a data directory that is empty or not there.",
+     "[--data DIR] [--force] FILE",
+     "Brings a backup back into a data directory that is empty or not there; with --force, one "
+     "that is full is renamed to "
+     "DIR.replaced before.",
      ctl_restore},
 };
 

@@ -74,28 +74,43 @@ static int override_set(struct supervisor *super, const char *value)
     return override(super, key, equal + 1);
 }
 
-/* Options that are keys of the configuration under another name. "port" is one of two. */
-static int parse_option(struct supervisor *super, const char *name, const char *value)
+static int set_config_file(struct supervisor *super, const char *value)
 {
-    static const char *const keys[][2] = {
-        {"--data", "data"},
-        {"--host", "host"},
-        {"--public-address", "media.public_address"},
-        {"--client", "client"},
-        {"--jitsi-web", "jitsi_web"},
-        {"--port", "port"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-        if (strcmp(name, keys[i][0]) == 0)
-            return override(super, keys[i][1], value);
-    if (strcmp(name, "--tls") == 0)
-        return override_tls(super, value);
-    if (strcmp(name, "--set") == 0)
-        return override_set(super, value);
-    if (strcmp(name, "--config") != 0)
-        return ERR_NOT_FOUND;
     super->config_file = value;
     return 0;
+}
+
+/* Some are keys of the configuration under another name. "port" is one of two. */
+static const struct option {
+    const char *name;
+    const char *key;
+    int (*set)(struct supervisor *super, const char *value);
+} options[] = {
+    {"--data", "data", NULL},
+    {"--host", "host", NULL},
+    {"--public-address", "media.public_address", NULL},
+    {"--client", "client", NULL},
+    {"--jitsi-web", "jitsi_web", NULL},
+    {"--port", "port", NULL},
+    {"--tls", NULL, override_tls},
+    {"--set", NULL, override_set},
+    {"--config", NULL, set_config_file},
+};
+
+static int parse_option(struct supervisor *super, const char *name, const char *value)
+{
+    const struct option *option = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(options); i++)
+        if (strcmp(name, options[i].name) == 0)
+            option = &options[i];
+    int err = ERR_FORMAT;
+    if (option && value)
+        err = option->key ? override(super, option->key, value) : option->set(super, value);
+    if (err && option)
+        complain("%s needs %s value.", name, value ? "another" : "a");
+    else if (err)
+        complain("cannot understand %s.", name);
+    return err;
 }
 
 static int parse_arguments(struct supervisor *super, int argc, char **argv)
@@ -112,12 +127,12 @@ static int parse_arguments(struct supervisor *super, int argc, char **argv)
         size_t len = equal ? (size_t)(equal - argv[i]) : strlen(argv[i]);
         if (!slice_copy(slice_of(argv[i], len), name, sizeof name))
             return ERR_FORMAT;
-        const char *value = equal ? equal + 1 : i + 1 < argc ? argv[++i] : NULL;
-        int err = value ? parse_option(super, name, value) : ERR_FORMAT;
-        if (err) {
-            complain("cannot understand %s.", name);
+        const char *value = equal ? equal + 1 : NULL;
+        if (!equal && i + 1 < argc && strncmp(argv[i + 1], "--", 2) != 0)
+            value = argv[++i];
+        int err = parse_option(super, name, value);
+        if (err)
             return err;
-        }
     }
     return 0;
 }

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -437,32 +439,87 @@ static int unpack(struct backup *b, const char *part)
     return err;
 }
 
-int backup_restore(const char *file, const char *data, struct backup_report *report)
+/* Keeps the supervisor of `data` out for as long as the descriptor is open; -1 where none ever ran.
+ */
+static int lock_data(const char *data, struct backup_report *report, int *ret_fd)
+{
+    char path[PATH_SIZE];
+    *ret_fd = -1;
+    (void)snprintf(path, sizeof path, "%s/lock", data); /* shorter than what was checked before */
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : failed(report, from_errno(), path);
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        (void)close(fd);
+        return failed(report, ERR_STATE, data);
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+/* An empty directory makes room by itself; a full one has to move aside, which is only looked at
+ * here. */
+static int check_room(const char *data, const char *aside, struct backup_report *report)
+{
+    if (rmdir(data) == 0 || errno == ENOENT)
+        return 0;
+    if (errno != ENOTEMPTY && errno != EEXIST)
+        return failed(report, errno == ENOTDIR ? ERR_EXISTS : from_errno(), data);
+    if (!aside)
+        return failed(report, ERR_EXISTS, data);
+    return access(aside, F_OK) == 0 ? failed(report, ERR_EXISTS, aside) : 0;
+}
+
+static int move_aside(const char *part, const char *data, const char *aside,
+                      struct backup_report *report)
+{
+    if (rename(data, aside) < 0 && errno != ENOENT)
+        return failed(report, from_errno(), data);
+    int err = put_in_place(part, data, report);
+    if (err && rename(aside, data) < 0)
+        (void)failed(report, err, aside); /* there it is now */
+    return err;
+}
+
+static int unpack_beside(struct backup *b, const char *data, const char *aside)
+{
+    char part[PATH_SIZE];
+    if (snprintf(part, sizeof part, "%s.restoring", data) >= (int)sizeof part)
+        return ERR_LIMIT;
+    if (mkdir(part, 0700) < 0)
+        return failed(b->report, errno == EEXIST ? ERR_EXISTS : from_errno(), part);
+    int err = dir_open(AT_FDCWD, part, &b->data);
+    if (!err)
+        err = unpack(b, part);
+    if (!err)
+        err =
+            aside ? move_aside(part, data, aside, b->report) : put_in_place(part, data, b->report);
+    if (err && dir_remove(AT_FDCWD, part))
+        (void)failed(b->report, err, part);
+    return err;
+}
+
+int backup_restore(const char *file, const char *data, const char *aside,
+                   struct backup_report *report)
 {
     struct backup b;
-    char part[PATH_SIZE];
+    int lock = -1;
     int err = backup_init(&b, report);
-    if (snprintf(part, sizeof part, "%s.restoring", data) >= (int)sizeof part)
+    if (!err && strlen(data) + 64 > PATH_SIZE)
         err = ERR_LIMIT;
-    if (!err && rmdir(data) < 0 && errno != ENOENT)
-        err = failed(report, errno == ENOTEMPTY || errno == ENOTDIR ? ERR_EXISTS : from_errno(),
-                     data);
+    if (!err)
+        err = lock_data(data, report, &lock);
+    if (!err)
+        err = check_room(data, aside, report);
     if (!err) {
         b.archive = open(file, O_RDONLY | O_CLOEXEC);
         if (b.archive < 0)
             err = failed(report, from_errno(), file);
     }
-    if (!err && mkdir(part, 0700) < 0)
-        err = failed(report, errno == EEXIST ? ERR_EXISTS : from_errno(), part);
-    if (!err) {
-        err = dir_open(AT_FDCWD, part, &b.data);
-        if (!err)
-            err = unpack(&b, part);
-        if (!err)
-            err = put_in_place(part, data, report);
-        if (err && dir_remove(AT_FDCWD, part))
-            (void)failed(report, err, part);
-    }
+    if (!err)
+        err = unpack_beside(&b, data, aside);
     backup_done(&b);
+    if (lock >= 0)
+        (void)close(lock); /* nothing was written to it */
     return err;
 }

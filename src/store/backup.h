@@ -17,7 +17,10 @@ struct backup_report {
  * database there; ERR_LIMIT: no room left; ERR_IO, ERR_DENIED. */
 int backup_create(const char *data, const char *file, struct backup_report *report) MUST_USE;
 /* `data` must not exist or be empty. Everything is checked before it appears there. ERR_EXISTS;
- * ERR_FORMAT: no backup of ours, or damaged; ERR_UNSUPPORTED: of a newer version. */
-int backup_restore(const char *file, const char *data, struct backup_report *report) MUST_USE;
+ * ERR_FORMAT: no backup of ours, or damaged; ERR_UNSUPPORTED: of a newer version.
+ * With `aside`, a path that must not exist yet (ERR_EXISTS), a `data` that is not empty is moved
+ * there when all is checked; ERR_STATE: a running house uses it. */
+int backup_restore(const char *file, const char *data, const char *aside,
+                   struct backup_report *report) MUST_USE;
 
 #endif

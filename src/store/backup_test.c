@@ -68,8 +68,8 @@ static void comes_back_whole(void **state)
     assert_int_equal(stat(at("b.tar"), &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     assert_int_equal(sql_script(sql, "DELETE FROM organisation"), 0);
-    assert_int_equal(backup_restore(at("b.tar"), at("data"), &report), ERR_EXISTS);
-    assert_int_equal(backup_restore(at("b.tar"), at("new"), &report), 0);
+    assert_int_equal(backup_restore(at("b.tar"), at("data"), NULL, &report), ERR_EXISTS);
+    assert_int_equal(backup_restore(at("b.tar"), at("new"), NULL, &report), 0);
     assert_int_equal(report.files, 3);
     assert_true(there("new/recordings/r1/spool/0000000000000000.feed"));
     assert_false(there("new/lock") || there("new/recordings/r1/half.tmp") ||
@@ -99,7 +99,7 @@ static void damage_is_seen(void **state)
         text.data[i] ^= 0x40;
         assert_int_equal(file_write(AT_FDCWD, at("bad.tar"), buf_slice(&text), 0600), 0);
         text.data[i] ^= 0x40;
-        int err = backup_restore(at("bad.tar"), at("new"), &report);
+        int err = backup_restore(at("bad.tar"), at("new"), NULL, &report);
         /* Zeros between files belong to nothing. */
         if (err == 0) {
             assert_int_equal(dir_remove(AT_FDCWD, at("new")), 0);
@@ -110,7 +110,7 @@ static void damage_is_seen(void **state)
     for (size_t len = 0; len < text.len - 2 * ARCHIVE_BLOCK; len += step) {
         assert_int_equal(
             file_write(AT_FDCWD, at("bad.tar"), slice_sub(buf_slice(&text), 0, len), 0600), 0);
-        assert_int_equal(backup_restore(at("bad.tar"), at("new"), &report), ERR_FORMAT);
+        assert_int_equal(backup_restore(at("bad.tar"), at("new"), NULL, &report), ERR_FORMAT);
     }
     assert_false(there("new") || there("new.restoring"));
     buf_done(&text);
@@ -122,10 +122,10 @@ static void refuses_what_it_cannot_use(void **state)
     struct backup_report report;
     assert_int_equal(backup_create(at("none"), at("b.tar"), &report), ERR_NOT_FOUND);
     assert_false(there("b.tar"));
-    assert_int_equal(backup_restore(at("none"), at("new"), &report), ERR_NOT_FOUND);
+    assert_int_equal(backup_restore(at("none"), at("new"), NULL, &report), ERR_NOT_FOUND);
     assert_int_equal(sql_script(sql, "UPDATE schema SET version=999"), 0);
     assert_int_equal(backup_create(at("data"), at("b.tar"), &report), 0);
-    assert_int_equal(backup_restore(at("b.tar"), at("new"), &report), ERR_UNSUPPORTED);
+    assert_int_equal(backup_restore(at("b.tar"), at("new"), NULL, &report), ERR_UNSUPPORTED);
     assert_string_equal(report.where, "school/darasa.db");
 }
 

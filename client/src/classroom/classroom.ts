@@ -304,6 +304,8 @@ export class Classroom {
       case 'online':
         this.state.update({ signalling: 'online' });
         if (this.wanted && !this.room) this.startRoom();
+        // Both paths were dead and one is back: the network is another one, no use in waiting for the old one.
+        if (this.state.value.media === 'interrupted') this.restartSoon(0);
         break;
       case 'connecting':
       case 'interrupted':
@@ -689,9 +691,12 @@ export class Classroom {
       this.state.update({ media: 'connected' });
     } else if (state === 'disconnected') {
       this.state.update({ media: 'interrupted' });
+      // Signalling may be on the same dead path: it has to know before it is needed.
+      this.stream?.hurry();
       this.restartSoon(ICE_PATIENCE_MS);
     } else if (state === 'failed') {
       this.state.update({ media: 'interrupted' });
+      this.stream?.hurry();
       this.restartSoon(0);
     }
   }

@@ -49,7 +49,10 @@ const IQ_TIMEOUT_MS = 15_000;
 const HANDSHAKE_TIMEOUT_MS = 20_000;
 /** Silence after which the server is asked whether it is there, and the time it has to answer. */
 const PING_AFTER_MS = 10_000;
+const TICK_MS = 1_000;
 const PING_TIMEOUT_MS = 10_000;
+/** The same when something says that the network is another one. */
+const HURRIED_PING_MS = 3_000;
 const ACK_AFTER_MS = 3_000;
 /** The server keeps a session for 60 s after its socket died; a little is lost until we notice. */
 const RESUME_FOR_MS = 75_000;
@@ -80,7 +83,8 @@ export class XmppStream {
   private tries = 0;
   private interruptedAt = 0;
   private lastHeard = 0;
-  private pingSentAt = 0;
+  /** When the answer to a ping is due; 0: nothing was asked. */
+  private pingDue = 0;
   private ackAskedAt = 0;
   private watch: ReturnType<typeof setInterval> | null = null;
   private retry: ReturnType<typeof setTimeout> | null = null;
@@ -90,7 +94,7 @@ export class XmppStream {
   constructor(private readonly options: StreamOptions) {}
 
   connect(): void {
-    this.watch ??= setInterval(() => this.tick(), 2_500);
+    this.watch ??= setInterval(() => this.tick(), TICK_MS);
     void this.attempt();
   }
 
@@ -105,7 +109,7 @@ export class XmppStream {
       this.retry = null;
       void this.attempt();
     } else if (this.state === 'online' && performance.now() - this.lastHeard > 1_000) {
-      this.ping();
+      this.ping(HURRIED_PING_MS);
     }
   }
 
@@ -232,7 +236,7 @@ export class XmppStream {
 
   private received(data: string): void {
     this.lastHeard = performance.now();
-    this.pingSentAt = 0;
+    this.pingDue = 0;
     let element: Element;
     try {
       element = parse(data);
@@ -366,16 +370,17 @@ export class XmppStream {
     this.setState('online', '');
   }
 
-  private ping(): void {
-    this.pingSentAt = performance.now();
+  private ping(patience: number): void {
+    const due = performance.now() + patience;
+    this.pingDue = this.pingDue ? Math.min(this.pingDue, due) : due;
     this.request(xml('iq', { type: 'get', to: this.options.domain }, xml('ping', { xmlns: NS.ping }))).catch(() => undefined);
   }
 
   private tick(): void {
     if (this.state !== 'online') return;
     const now = performance.now();
-    if (this.pingSentAt && now - this.pingSentAt > PING_TIMEOUT_MS) this.drop('no answer to ping');
-    else if (!this.pingSentAt && now - this.lastHeard > PING_AFTER_MS) this.ping();
+    if (this.pingDue && now > this.pingDue) this.drop('no answer to ping');
+    else if (!this.pingDue && now - this.lastHeard > PING_AFTER_MS) this.ping(PING_TIMEOUT_MS);
     else if (this.management.unacknowledged > 0 && now - this.ackAskedAt > ACK_AFTER_MS) this.askForAck();
   }
 
@@ -408,7 +413,7 @@ export class XmppStream {
   private disconnected(reason: string): void {
     if (this.state === 'closed' || this.state === 'lost' || this.state === 'refused') return;
     const now = performance.now();
-    this.pingSentAt = 0;
+    this.pingDue = 0;
     // A half-done handshake that failed without a word may mean: one step at a time, please.
     if (this.step !== 'ready' && this.step !== 'opening') this.pipelined = false;
     if (this.everOnline && !this.management.resumeId) {

@@ -9,11 +9,12 @@ import { joinOurs, joinStock } from './join.mjs';
 // Runs in the page: keeps a record of sound, people and connections every 50 ms until it is asked.
 function startWatch() {
     const stock = Boolean(window.__stock);
-    const watch = { started: performance.now(), sounds: {}, notices: new Set(), people: new Set(), peers: new Set(), ice: new Set(), phases: new Set() };
+    const watch = { sounds: {}, notices: new Set(), people: new Set(), peers: new Set(), ice: new Set(), reports: [], phases: new Set() };
     const people = () => stock ? window.__stock.conference.getParticipants().map(p => p.getId())
         : [...document.querySelectorAll('[data-testid=tile]')].map(t => t.dataset.endpoint);
     const first = JSON.stringify([...new Set(people())].sort());
     const events = stock ? window.__stock.seen.events.length : 0;
+    const shown = new Set([...document.querySelectorAll('[data-testid=notice]')].map(n => n.dataset.key));
     let busy = false;
     const look = async () => {
         if (busy)
@@ -23,7 +24,8 @@ function startWatch() {
         if (now !== first)
             watch.people.add(now);
         for (const notice of document.querySelectorAll('[data-testid=notice]'))
-            watch.notices.add(notice.dataset.key);
+            if (!shown.has(notice.dataset.key))
+                watch.notices.add(notice.dataset.key);
         const room = document.querySelector('[data-testid=class]');
         if (room)
             watch.phases.add(room.dataset.phase);
@@ -33,8 +35,10 @@ function startWatch() {
             watch.ice.add(peer.iceConnectionState);
             const stats = await peer.getStats();
             for (const s of stats.values()) {
+                if (s.type === 'remote-outbound-rtp')
+                    watch.reports.push([`${number} ${s.ssrc}`, s.timestamp, s.remoteTimestamp]);
                 if (s.type === 'inbound-rtp' && s.kind === 'audio' && s.packetsReceived)
-                    (watch.sounds[`${number} ${s.ssrc}`] ??= []).push([performance.now(), s.concealedSamples, s.totalSamplesReceived, s.packetsReceived]);
+                    (watch.sounds[`${number} ${s.ssrc}`] ??= []).push([s.timestamp - performance.timeOrigin, s.concealedSamples, s.totalSamplesReceived, s.packetsReceived]);
             }
         }
         busy = false;
@@ -42,7 +46,7 @@ function startWatch() {
     watch.timer = setInterval(look, 50);
     watch.read = () => ({ first, people: [...watch.people], notices: [...watch.notices], phases: [...watch.phases],
         peers: [...watch.peers], ice: [...watch.ice], events: stock ? window.__stock.seen.events.slice(events) : [],
-        sounds: watch.sounds, started: watch.started, ended: performance.now() });
+        sounds: watch.sounds, reports: watch.reports });
     window.__watch = watch;
     return first;
 }
@@ -62,10 +66,32 @@ export function longestGap(sounds) {
             const concealed = (list[i][1] - list[i - 1][1]) / 48;
             const unplayed = (list[i][0] - list[i - 1][0]) - (list[i][2] - list[i - 1][2]) / 48;
             run = concealed > 0 ? run + concealed : 0;
-            longest = Math.max(longest, run, unplayed > 150 ? unplayed : 0);
+            longest = Math.max(longest, run, unplayed > 100 ? unplayed : 0);
         }
     }
     return longest;
+}
+
+// By how many ms the senders' clocks, as reported, moved against ours at most: what a receiver matches lips by.
+export function reportDrift(watch) {
+    const first = {}, drifts = [0];
+    for (const [source, ours, theirs] of watch.reports) {
+        first[source] ??= ours - theirs;
+        drifts.push(Math.abs(ours - theirs - first[source]));
+    }
+    return Math.max(...drifts);
+}
+
+// The samples around the worst moments, for whoever has to find out why.
+function around(sounds) {
+    const out = [];
+    for (const [name, list] of Object.entries(sounds))
+        for (let i = 1; i < list.length; i++) {
+            const [time, concealed, total, packets] = list[i].map((v, k) => v - list[i - 1][k]);
+            if (concealed > 480 || time - total / 48 > 100)
+                out.push(`${name} at ${(list[i][0] - list[0][0]).toFixed(0)}: ${time.toFixed(0)} ms, concealed ${(concealed / 48).toFixed(0)} ms, played ${(total / 48).toFixed(0)} ms, ${packets} packets`);
+        }
+    return out.slice(0, 12).join('\n      ');
 }
 
 // The longest time in ms without a packet of a voice, from the first packet to the end of the watch.
@@ -204,7 +230,7 @@ export function unnoticed(person, watch, { gap = 100, allowed = [] } = {}) {
     if (watch.phases.some(p => p !== 'joined'))
         throw new Error(`${person.what}: phases ${watch.phases}`);
     if (!Object.keys(watch.sounds).length || longest > gap)
-        throw new Error(`${person.what}: sound missing for ${longest.toFixed(0)} ms (${Object.keys(watch.sounds)})`);
+        throw new Error(`${person.what}: sound missing for ${longest.toFixed(0)} ms\n      ${around(watch.sounds)}`);
     return longest;
 }
 
@@ -236,6 +262,25 @@ export async function kill(school, program, { signal = 'SIGKILL', pids = process
         return now.length >= pids.length && !now.some(pid => pids.includes(pid));
     }, seconds, 20);
     return { at, back: Date.now() };
+}
+
+// After `at` (ms of the wall clock): when each got a new connection and when it played sound and pictures on it, in ms from
+// then: [{offered, played}].
+export function recovery(people, at, seconds = 20) {
+    return Promise.all(people.map(who => who.p.eval(async (at, seconds) => {
+        const end = performance.now() + seconds * 1000;
+        for (;;) {
+            const peer = window.__media.connections.filter(c => c.__born > at).pop();
+            const stats = peer && peer.connectionState !== 'closed' ? [...(await peer.getStats()).values()] : [];
+            const inbound = stats.filter(s => s.type === 'inbound-rtp');
+            if (inbound.some(s => s.kind === 'audio' && s.jitterBufferEmittedCount) && inbound.some(s => s.framesDecoded))
+                return { offered: window.__media.connections.find(c => c.__born > at).__born - at,
+                    played: performance.timeOrigin + performance.now() - at };
+            if (performance.now() > end)
+                throw new Error(peer ? `no media after ${seconds} s` : `no new connection after ${seconds} s`);
+            await new Promise(done => setTimeout(done, 20));
+        }
+    }, at, seconds)));
 }
 
 // The bytes of a recording's spool, of all its files.

@@ -274,6 +274,7 @@
     const Native = window.RTCPeerConnection;
     window.RTCPeerConnection = function (...args) {
         const connection = new Native(...args);
+        connection.__born = performance.timeOrigin + performance.now();
         connections.push(connection);
         return connection;
     };

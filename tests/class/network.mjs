@@ -16,6 +16,7 @@ export class Network {
         this.hostName = hostName;
         this.spaces = [];
         this.hosts = 0;
+        this.addresses = {};
     }
 
     space(suffix) {
@@ -66,16 +67,31 @@ X`]);
         const space = this.space(`h${n}`);
         this.cable(this.router, `h${n}`, space, 'eth0');
         ip('-n', this.router, 'link', 'set', `h${n}`, 'master', 'wan');
-        ip('-n', space, 'addr', 'add', `198.51.100.${20 + n}/24`, 'dev', 'eth0');
+        this.addresses[space] = `198.51.100.${20 + n}`;
+        ip('-n', space, 'addr', 'add', `${this.addresses[space]}/24`, 'dev', 'eth0');
         ip('-n', space, 'route', 'add', 'default', 'via', '198.51.100.1');
         return space;
     }
 
     // Gives a host a new address, as a phone that changes its network.
     roam(space, address) {
+        this.addresses[space] = address;
         ip('-n', space, 'addr', 'flush', 'dev', 'eth0');
         ip('-n', space, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
         ip('-n', space, 'route', 'add', 'default', 'via', '198.51.100.1');
+    }
+
+    // Lets what a host sends by UDP arrive from another address, as when a NAT on the way gives it a new one: the host itself
+    // does not know. Answers find their way.
+    renumber(space, address) {
+        const own = this.addresses[space];
+        execFileSync('ip', ['netns', 'exec', this.router, 'nft', '-f', '-'], { input: `table ip renumber-${space.split('-').pop()}
+            delete table ip renumber-${space.split('-').pop()}
+            table ip renumber-${space.split('-').pop()} { chain pre { type filter hook prerouting priority -300;
+                iifname wan meta l4proto udp ip saddr ${own} ip saddr set ${address}
+                iifname lan meta l4proto udp ip daddr ${address} ip daddr set ${own}
+            }
+            }` });
     }
 
     // Takes a host's TCP away, or gives it back: packets vanish without a word. Its UDP goes on.

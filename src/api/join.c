@@ -55,9 +55,11 @@ static json_t *features_json(const struct class *class, enum join_role role)
     } some[] = {
         {"recording", staff && (class->policy & POLICY_RECORD)},
         {"moderation", staff},
-        {"screen-sharing", staff || (class->policy & POLICY_SCREEN)},
-        {"send-groupchat", staff || (class->policy & POLICY_CHAT)},
-        {"send-private-message", staff || (class->policy & POLICY_PRIVATE)},
+        /* What pupils may is the policy's, which can change while the token lives: the room judges.
+         */
+        {"screen-sharing", true},
+        {"send-groupchat", true},
+        {"send-private-message", true},
     };
     json_t *features = json_object();
     int failed = features == NULL;

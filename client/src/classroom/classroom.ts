@@ -467,9 +467,9 @@ export class Classroom {
       // Our own switches are known here first; the server's echo of them comes late.
       me: { ...me, id: participant.id, name: participant.name, moderator: participant.moderator, handAt: participant.raisedHandAt },
     };
-    if (policy && participant.moderator !== rights.moderate) {
-      change.rights = rightsOf(policy, participant.moderator);
-      if (participant.moderator && me.id) this.notify('made-moderator', {}, 'info');
+    if (policy) {
+      change.rights = rightsOf(policy, participant.moderator, participant.may);
+      if (participant.moderator && !rights.moderate && me.id) this.notify('made-moderator', {}, 'info');
     }
     this.state.update(change);
   }

@@ -107,7 +107,19 @@ export const NOBODY: Person = {
 const STAFF: PupilPolicy = { microphone: true, camera: true, screen: true, chat: true, private: true };
 
 /** What the interface offers; the server decides in any case. */
-export function rightsOf(policy: { pupils: PupilPolicy; record: boolean }, moderator: boolean): Rights {
+export function rightsOf(
+  policy: { pupils: PupilPolicy; record: boolean },
+  moderator: boolean,
+  may: Record<string, boolean> = {},
+): Rights {
   const pupils = moderator ? STAFF : policy.pupils;
-  return { ...pupils, moderate: moderator, record: moderator && policy.record };
+  return {
+    ...pupils,
+    // The class may have been changed since we came.
+    screen: may['screen-sharing'] ?? pupils.screen,
+    chat: may['send-groupchat'] ?? pupils.chat,
+    private: may['send-private-message'] ?? pupils.private,
+    moderate: moderator,
+    record: may['recording'] ?? (moderator && policy.record),
+  };
 }

@@ -22,6 +22,8 @@ export interface Participant {
   userId: string;
   raisedHandAt: number;
   sources: Record<string, SourceState>;
+  /** Of ourselves: what the server lets us do now, by Jitsi's names of features. */
+  may?: Record<string, boolean>;
 }
 
 export interface ChatMessage {
@@ -124,6 +126,12 @@ export function endpointId(jid: string, random: () => number = Math.random): str
   let id = '';
   while (id.length < 8) id += Math.floor(random() * 16).toString(16);
   return id;
+}
+
+function permissionsOf(presence: Element): Record<string, boolean> | undefined {
+  const permissions = first(presence, 'permissions');
+  if (!permissions) return undefined;
+  return Object.fromEntries(elements(permissions, 'p').map((p) => [p.attrs['name'] ?? '', p.attrs['val'] === 'true']));
 }
 
 export class Room {
@@ -420,6 +428,7 @@ export class Room {
       this.events.onParticipant(participant, !known);
       return;
     }
+    participant.may = permissionsOf(presence);
     this.self = participant;
     this.events.onSelf(participant);
     this.joined?.resolve();

@@ -1,8 +1,9 @@
 // A small internet in network namespaces: a router with a 1:1 NAT before the server, and hosts outside of it. Every link
 // has an MTU of 1280. Addresses are from the documentation ranges and exist only inside these namespaces.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 
+const LINE = new URL('../../build/release/tests/support/line', import.meta.url).pathname;
 export const PUBLIC = '198.51.100.10';
 const PRIVATE = '10.77.0.2';
 
@@ -17,6 +18,7 @@ export class Network {
         this.spaces = [];
         this.hosts = 0;
         this.addresses = {};
+        this.lines = new Map();
     }
 
     space(suffix) {
@@ -37,6 +39,10 @@ export class Network {
         ip('-n', spaceA, 'link', 'add', a, 'mtu', '1280', 'type', 'veth', 'peer', 'name', b, 'mtu', '1280', 'netns', spaceB);
         ip('-n', spaceA, 'link', 'set', a, 'up');
         ip('-n', spaceB, 'link', 'set', b, 'up');
+        // Packets are whole and carry their checksums, as on a real cable.
+        for (const [space, end] of [[spaceA, a], [spaceB, b]])
+            execFileSync('ip', ['netns', 'exec', space, 'ethtool', '-K', end, 'tx', 'off', 'tso', 'off', 'gso', 'off', 'gro', 'off'],
+                { stdio: 'ignore' });
     }
 
     start() {
@@ -102,19 +108,32 @@ X`]);
         }` : 'delete table inet cut' });
     }
 
-    // Delay, jitter, loss and rate of what a host sends and receives; null: a clean line.
-    shape(space, rule) {
-        const n = space.split('-h').pop();
-        for (const [where, dev] of [[space, 'eth0'], [this.router, `h${n}`]]) {
-            try {
-                execFileSync('tc', ['-n', where, 'qdisc', 'del', 'dev', dev, 'root'], { stdio: 'ignore' });
-            } catch { /* there was none */ }
-            if (rule)
-                execFileSync('tc', ['-n', where, 'qdisc', 'add', 'dev', dev, 'root', 'netem', ...rule.split(' ')]);
+    // What a host sends and receives goes over a line of its own from now on: {delay, jitter, queue} in ms, loss in percent,
+    // rate in kb/s; null: a clean line again.
+    async shape(space, rule) {
+        const { delay = 0, jitter = 0, loss = 0, rate = 0, queue = 300 } = rule ?? {};
+        let line = this.lines.get(space);
+        if (!line) {
+            if (!rule)
+                return;
+            const n = space.split('-h').pop();
+            this.cable(this.router, `l${n}`, this.router, `m${n}`);
+            ip('-n', this.router, 'link', 'set', `h${n}`, 'nomaster');
+            ip('-n', this.router, 'link', 'set', `m${n}`, 'master', 'wan');
+            line = spawn('ip', ['netns', 'exec', this.router, LINE,
+                `h${n}`, `l${n}`], { stdio: ['pipe', 'pipe', 'inherit'] });
+            this.lines.set(space, line);
+            await new Promise((done, fail) => {
+                line.stdout.once('data', done);
+                line.once('exit', code => fail(new Error(`line ended (${code})`)));
+            });
         }
+        line.stdin.write(`${delay} ${jitter} ${loss} ${rate} ${queue}\n`);
     }
 
     stop() {
+        for (const line of this.lines.values())
+            line.stdin.end();
         for (const name of this.spaces) {
             try {
                 ip('netns', 'del', name);

@@ -179,6 +179,7 @@ struct recording {
     char user[TOKEN_FIELD_MAX];
     bool shown; /* the focus presence carries it */
     bool failed;
+    bool disk; /* nothing can be written: whoever teaches is told */
     usec_t since;
 };
 

@@ -99,9 +99,9 @@ static void bans_load(struct room *room, json_t *all)
 
 static json_t *recording_json(const struct recording *rec)
 {
-    return json_pack("{si ss ss ss sb sb sI}", "state", (int)rec->state, "id", rec->id, "initiator",
-                     rec->initiator, "user", rec->user, "shown", rec->shown, "failed", rec->failed,
-                     "since", (json_int_t)rec->since);
+    return json_pack("{si ss ss ss sb sb sb sI}", "state", (int)rec->state, "id", rec->id,
+                     "initiator", rec->initiator, "user", rec->user, "shown", rec->shown, "failed",
+                     rec->failed, "disk", rec->disk, "since", (json_int_t)rec->since);
 }
 
 static void recording_load(struct recording *rec, json_t *json)
@@ -112,6 +112,7 @@ static void recording_load(struct recording *rec, json_t *json)
     GET_STRING(json, "user", rec->user);
     rec->shown = get_bool(json, "shown");
     rec->failed = get_bool(json, "failed");
+    rec->disk = get_bool(json, "disk");
     rec->since = get_int(json, "since");
 }
 

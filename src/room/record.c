@@ -46,6 +46,8 @@ void record_write_status(const struct room *room, struct xml_writer *w)
     xml_put_str(w, "initiator", rec->initiator);
     if (rec->failed)
         xml_put_str(w, "failure_reason", "error");
+    if (rec->disk)
+        xml_put_str(w, "trouble", "disk"); /* ours; stock clients take no notice */
     xml_close(w);
 }
 
@@ -68,15 +70,20 @@ static void introduce_all(struct realm *r, struct room *room)
     record_introduce(r, LIST_ITEM(node, struct occupant, link));
 }
 
+static void show(struct realm *r, struct room *room)
+{
+    room->recording.shown = true;
+    presence_focus(r, room, true);
+    room_changed(r, room);
+}
+
 /* Everybody is told before the first packet is kept. */
 static void begin(struct realm *r, struct room *room)
 {
     struct recording *rec = &room->recording;
     rec->state = RECORDING_ON;
-    rec->shown = true;
     rec->since = r->now;
-    presence_focus(r, room, true);
-    room_changed(r, room);
+    show(r, room);
     bridge_settle(r);
     introduce_all(r, room);
     web_event(r, room, "recording-start",
@@ -88,10 +95,8 @@ static void end(struct realm *r, struct room *room, bool failed)
     struct recording *rec = &room->recording;
     bool ran = rec->state == RECORDING_ON;
     rec->state = RECORDING_OFF;
-    rec->shown = true;
     rec->failed = failed;
-    presence_focus(r, room, true);
-    room_changed(r, room);
+    show(r, room);
     bridge_settle(r); /* the feed ends before the recorder is asked to finish */
     tell_supervisor(r, json_pack("{ss ss}", "type", "record-stop", "recording", rec->id));
     if (ran)
@@ -136,6 +141,7 @@ void realm_input_recorder(struct realm *r, json_t *message)
 {
     const char *state = json_string_value(json_object_get(message, "state"));
     const char *id = json_string_value(json_object_get(message, "recording"));
+    const char *reason = json_string_value(json_object_get(message, "reason"));
     struct room *room = find_recording(r, id);
     if (!id || !state)
         return;
@@ -143,8 +149,13 @@ void realm_input_recorder(struct realm *r, json_t *message)
         stop_stray(r, id);
     if (!room)
         return;
+    bool disk = reason && strcmp(reason, "disk") == 0;
+    bool changed = disk != room->recording.disk;
+    room->recording.disk = disk;
     if (strcmp(state, "running") == 0 && room->recording.state == RECORDING_STARTING)
         begin(r, room);
+    else if (strcmp(state, "running") == 0 && changed)
+        show(r, room);
     else if (strcmp(state, "failed") == 0 || strcmp(state, "finished") == 0)
         end(r, room, true);
     xmpp_settle(r->xmpp);

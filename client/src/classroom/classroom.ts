@@ -516,7 +516,8 @@ export class Classroom {
     const late = this.state.value.phase !== 'joined';
     const since = !status.on || (late && !recording.since) ? 0 : recording.since || Date.now();
     this.state.update({ recording: { on: status.on, pending: status.pending, since } });
-    if (status.error) this.notify('recording-failed', {}, 'warning');
+    if (status.diskFull && this.state.value.me.moderator) this.notify('recording-disk-full', {}, 'warning');
+    else if (status.error) this.notify('recording-failed', {}, 'warning');
     if (status.on === recording.on) return;
     if (status.on && late) this.notify('recording-running', {}, 'info');
     else this.notify(status.on ? 'recording-started' : 'recording-stopped', {}, 'info');

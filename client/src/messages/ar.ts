@@ -224,6 +224,7 @@ const ar: Catalogue = {
   'notice-recording-running': 'يجري تسجيل هذه الحصة، ويُسجَّل كذلك ما تقوله وتعرضه وتكتبه.',
   'notice-recording-stopped': 'توقف التسجيل.',
   'notice-recording-failed': 'توقف التسجيل بسبب خطأ.',
+  'notice-recording-disk-full': 'قرص الخادم ممتلئ: في التسجيل انقطاع. أخبر المسؤول.',
   'notice-recording-refused': 'تعذّر بدء التسجيل.',
   'notice-recording-busy': 'كل أجهزة التسجيل مشغولة. حاول لاحقًا.',
   'notice-not-allowed': 'لم يُسمح بذلك.',

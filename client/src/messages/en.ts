@@ -218,6 +218,7 @@ const en = {
   'notice-recording-running': 'This class is being recorded. What you say, show and write is recorded too.',
   'notice-recording-stopped': 'Recording has stopped.',
   'notice-recording-failed': 'The recording has stopped because of an error.',
+  'notice-recording-disk-full': 'The server’s disk is full: the recording has a gap. Tell the administrator.',
   'notice-recording-refused': 'The recording could not be started.',
   'notice-recording-busy': 'All recorders are busy. Try again later.',
   'notice-not-allowed': 'That was not allowed.',

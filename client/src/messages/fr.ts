@@ -214,6 +214,7 @@ const fr: Catalogue = {
   'notice-recording-running': 'Ce cours est enregistré. Ce que vous dites, montrez et écrivez l’est aussi.',
   'notice-recording-stopped': 'L’enregistrement est terminé.',
   'notice-recording-failed': 'L’enregistrement s’est arrêté à cause d’une erreur.',
+  'notice-recording-disk-full': 'Le disque du serveur est plein : l’enregistrement aura une coupure. Prévenez l’administrateur.',
   'notice-recording-refused': 'L’enregistrement n’a pas pu démarrer.',
   'notice-recording-busy': 'Tous les enregistreurs sont occupés. Réessayez plus tard.',
   'notice-not-allowed': 'Cela n’était pas permis.',

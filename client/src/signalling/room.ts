@@ -45,6 +45,8 @@ export interface RecordingStatus {
   pending: boolean;
   initiator: string;
   error: boolean;
+  // Nothing can be written on the server at the moment.
+  diskFull: boolean;
 }
 
 export type MuteMedia = 'audio' | 'video' | 'desktop';
@@ -438,7 +440,7 @@ export class Room {
     const status = first(presence, 'jibri-recording-status', NS.jibri);
     if (!status || (status.attrs['recording_mode'] ?? 'file') !== 'file') return;
     const state = status.attrs['status'] ?? 'off';
-    const key = `${status.attrs['session_id']} ${state}`;
+    const key = `${status.attrs['session_id']} ${state} ${status.attrs['trouble'] ?? ''}`;
     if (key === this.recording) return;
     this.recording = key;
     this.events.onRecording({
@@ -446,6 +448,7 @@ export class Room {
       pending: state === 'pending',
       initiator: resourceOf(status.attrs['initiator'] ?? ''),
       error: status.attrs['failure_reason'] !== undefined,
+      diskFull: status.attrs['trouble'] === 'disk',
     });
   }
 

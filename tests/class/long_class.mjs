@@ -70,6 +70,11 @@ export async function replay(school, seconds) {
     const admin = await Participant.start(school, 'chromium', 9);
     await admin.goto(school.links.Administrator);
     await admin.until('signed in', async () => (await fetch('/api/me')).ok, 30);
+    await admin.eval(async () => {
+        const { csrf } = await (await fetch('/api/me')).json();
+        await fetch('/api/password', { method: 'POST', body: JSON.stringify({ new: 'two hours of lessons' }),
+            headers: { 'Content-Type': 'application/json', 'X-CSRF-Token': csrf } });
+    });
     await until('tracks', () => admin.eval(async id => (await (await fetch(`/api/recordings/${id}`)).json()).state === 'ready', ID), 180);
     const ready = (Date.now() - started) / 1000;
     await admin.goto(`https://${HOST}/recordings/${ID}`);

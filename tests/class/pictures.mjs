@@ -94,7 +94,12 @@ try {
     await teacher.ask('size', { width: 1280, height: 800 });
     await sleep(1000);
     await teacher.screenshot('pics-player-ar');
+} catch (error) {
+    console.error(error);
+    for (const p of school.participants)
+        await p.screenshot(`pics-failed-${p.identity}`).catch(() => {});
+    process.exitCode = 1;
 } finally {
     await school.stop();
 }
-process.exit(0);
+process.exit();

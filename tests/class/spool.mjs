@@ -39,8 +39,9 @@ export function records(school, id) {
 // The machine's monotonic clock, as the bridge reads it.
 export const monotonic = () => Number(process.hrtime.bigint()) / 1e9;
 
-const ffmpeg = args => execFileSync('ffmpeg', ['-v', 'error', '-nostdin', ...args, '-'], { maxBuffer: 1 << 30 });
-export const durationOf = file => Number(execFileSync('ffprobe', ['-v', 'error', '-show_entries', 'format=duration', '-of', 'csv=p=0', file]));
+const ffmpeg = args => execFileSync('ffmpeg', ['-v', 'error', '-nostdin', ...args, '-'], { maxBuffer: 1 << 30, stdio: ['ignore', 'pipe', 'pipe'] });
+export const durationOf = file => Number(execFileSync('ffprobe', ['-v', 'error', '-show_entries', 'format=duration', '-of', 'csv=p=0', file],
+    { stdio: ['ignore', 'pipe', 'pipe'] }));
 
 // The upper edge of the picture as the cameras of media.js write it: [{t, number (null: unreadable), flash}].
 export function pictures(file, fps = 25) {

@@ -86,6 +86,25 @@
         c.fillRect(0, 0, 1280, 720);
     }
 
+    // Drawn once, a little out of focus, darker towards the corners.
+    const drawn = {};
+    function behind(room) {
+        if (drawn[room])
+            return drawn[room];
+        const [sharp, soft] = [0, 1].map(() => Object.assign(document.createElement('canvas'), { width: 1280, height: 720 }));
+        rooms[room](sharp.getContext('2d'));
+        const c = soft.getContext('2d');
+        c.filter = 'blur(5px)';
+        c.drawImage(sharp, 0, 0);
+        c.filter = 'none';
+        const shade = c.createRadialGradient(640, 330, 300, 640, 360, 820);
+        shade.addColorStop(0, 'rgba(0,0,0,0)');
+        shade.addColorStop(1, 'rgba(0,0,0,0.28)');
+        c.fillStyle = shade;
+        c.fillRect(0, 0, 1280, 720);
+        return drawn[room] = soft;
+    }
+
     function hairBehind(c, p) {
         if (p.style === 'long')
             box(c, 478, 190, 324, 430, 130, p.hair);
@@ -172,10 +191,8 @@
         const p = PEOPLE[number];
         if (!p)
             return false;
+        c.drawImage(behind(p.room), 0, 0);
         c.save();
-        c.filter = 'blur(5px)';
-        rooms[p.room](c);
-        c.filter = 'none';
         c.translate(8 * Math.sin(t / 1300 + number), 4 * Math.sin(t / 900 + number) + 30);
         hairBehind(c, p);
         box(c, 300, 565, 680, 400, 190, p.shirt);
@@ -190,11 +207,6 @@
             box(c, 500, 520, 280, 130, 60, p.hair);
         face(c, p, t);
         c.restore();
-        const shade = c.createRadialGradient(640, 330, 300, 640, 360, 820);
-        shade.addColorStop(0, 'rgba(0,0,0,0)');
-        shade.addColorStop(1, 'rgba(0,0,0,0.28)');
-        c.fillStyle = shade;
-        c.fillRect(0, 0, 1280, 720);
         return true;
     };
 

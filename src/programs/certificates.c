@@ -306,6 +306,8 @@ void certificates_free(struct certificates **certificates)
         loop_unwatch(c->loop, &c->child);
         (void)close(c->child.fd);
         (void)kill(c->pid, SIGTERM); /* our own child, not reaped yet: the number is still its */
+        while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
+            ; /* it catches no signal, so this is a moment */
     }
     if (c->directory >= 0)
         (void)close(c->directory);

@@ -145,6 +145,10 @@ def pebble():
     return process, issuer
 
 
+def children(house):
+    return open(f"/proc/{house.process.pid}/task/{house.process.pid}/children").read().split()
+
+
 def test_acme():
     """ACME: a certificate is fetched over port 80 and renewed; a class that runs notices nothing"""
     process, issuer = pebble()
@@ -156,15 +160,16 @@ def test_acme():
         shutil.copy(os.path.join(house.data, "tls/ca.crt"), os.path.join(root, "local.crt"))
         shutil.copy(issuer, os.path.join(house.data, "tls/ca.crt"))  # where our clients look
         group, pids, mark = Class(house), house.pids(), len(house.lines)
-        # Ten days are left: less than the thirty before which it renews.
+        # Ten days are left: less than the thirty before which it renews. The second reload comes while the first renews.
+        house.process.send_signal(signal.SIGHUP)
+        until("uacme", lambda: len(children(house)) > len(pids))
         house.process.send_signal(signal.SIGHUP)
         house.line("acme=issued", mark, 60)
         until("the renewed certificate", lambda: served(issuer) != first)
         group.check()
         assert house.pids() == pids
         assert not os.listdir(os.path.join(house.data, "acme")), "answers to challenges are left"
-        children = open(f"/proc/{house.process.pid}/task/{house.process.pid}/children").read().split()
-        assert len(children) == len(pids), "a uacme is left"
+        assert len(children(house)) == len(pids), "a uacme is left"
         group.close()
         shutil.copy(os.path.join(root, "local.crt"), os.path.join(house.data, "tls/ca.crt"))
         assert house.stop() == 0

@@ -21,10 +21,12 @@ async function take(p, name) {
 try {
     await school.start();
     const people = [];
-    for (const [i, link] of school.people.slice(0, 5).entries()) {
-        const p = await Participant.start(school, 'chromium', i + 1, { fps: 6, before: join(TOP, 'tests/class/portrait.js') });
+    for (const [i, link] of school.people.slice(0, 4).entries()) {
+        const p = await Participant.start(school, 'chromium', i + 1, { fps: 5, before: join(TOP, 'tests/class/portrait.js') });
         people.push(p);
         await joinOurs(p, link);
+        if (i > 0)
+            await p.eval(() => window.__setTone(0));
     }
     const [teacher, pupil] = people;
     const see = (p, count) => until(`${count} pictures`, () => p.eval(count => [...document.querySelectorAll('[data-testid=tile] video, [data-testid=own-tile] video')]
@@ -38,14 +40,14 @@ try {
         await p.click('[data-testid=chat-send]');
     };
     await say(people[2], 'Good morning!');
-    await say(people[3], 'Is this for right-angled triangles only?');
-    await people[4].click('[data-testid=hand]');
+    await people[3].click('[data-testid=hand]');
+    await say(teacher, 'Good morning, everybody.');
+    await say(pupil, 'Is this for right-angled triangles only?');
     await say(teacher, 'Yes, only for those. Let us see why.');
-    for (const p of people)
-        await p.eval(() => document.querySelectorAll('[data-testid=notice] button:last-child').forEach(b => b.click()));
-    await see(teacher, 5);
-    await sleep(12000); // until the estimate of the line lets large pictures through
-    await take(teacher, 'class');
+    await pupil.eval(() => document.querySelectorAll('[data-testid=notice] button:last-child').forEach(b => b.click()));
+    await see(pupil, 4);
+    await sleep(6000); // until the estimate of the line lets large pictures through
+    await take(pupil, 'class');
     await teacher.click('[data-testid=screen]');
     await until('the slide', () => pupil.eval(() => [...document.querySelectorAll('[data-testid=tile][data-kind=desktop] video')].some(v => v.videoWidth > 600)), 40);
     await sleep(4000);

@@ -309,7 +309,8 @@ function Controls(props: ControlsProps) {
 }
 
 const EVENT_KEYS: Record<string, (event: RecordedEvent) => Key | null> = {
-  join: () => 'event-join',
+  // Who was there when it began did not join.
+  join: (event) => (event.t < 1 ? null : 'event-join'),
   leave: () => 'event-leave',
   hand: (event) => (event.raised ? 'event-hand' : null),
   screen: (event) => (event.on ? 'event-screen' : null),

@@ -67,7 +67,8 @@ static const struct key keys[] = {
      "NAT); IPv4 or IPv6, several."},
     {"media.workers", NUMBER, "0", "", 0, "processes", 0, 35, "Bridge workers. 0: one per core."},
     {"media.slots", NUMBER, "50", "bridge", 0, "streams", 1, 50,
-     "Streams of each kind that a client with SSRC rewriting is sent side by side; with fewer, voices "
+     "Streams of each kind that a client with SSRC rewriting is sent side by side; with fewer, "
+     "voices "
      "that are silent make room for others."},
 
     {"xmpp.domain", NAME, "meet.darasa", "signal web edge", 0, 0, 0, 0,

@@ -17,8 +17,10 @@ static const struct pipe_shape LOSSY = {
 
 static void look(struct person *p, const struct person *whom, int height)
 {
+    char name[sizeof p->on_stage]; /* whom may be p */
+    (void)snprintf(name, sizeof name, "%.20s-v0", whom->id);
+    memcpy(p->on_stage, name, sizeof name);
     p->stage_height = height;
-    (void)snprintf(p->on_stage, sizeof(p->on_stage), "%.20s-v0", whom->id);
     world_put(p);
 }
 

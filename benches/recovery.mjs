@@ -17,8 +17,8 @@ async function watched(happens) {
     return Promise.all(people.map(who => who.watched()));
 }
 
-// Measures something some times: `sample` gives numbers in `unit`, the row has the worst.
-async function row(name, what, unit, must, rounds, sample) {
+// Measures something some times: `sample` gives numbers in `unit`, the row has the worst; `most`: the least is the worst.
+async function row(name, what, unit, must, rounds, sample, most = false) {
     const samples = [];
     let why = '';
     try {
@@ -29,8 +29,8 @@ async function row(name, what, unit, must, rounds, sample) {
     }
     writeFileSync(join(raw, `${name}.json`), JSON.stringify({ what, unit, samples }, null, 1) + '\n');
     const all = samples.flat();
-    const value = all.length ? Math.round(Math.max(...all) * 1000) / 1000 : null;
-    const ok = !why && value !== null && value <= must;
+    const value = all.length ? Math.round((most ? Math.min(...all) : Math.max(...all)) * 1000) / 1000 : null;
+    const ok = !why && value !== null && (most ? value >= must : value <= must);
     rows.push({ what, value, unit, must, ok, why });
     process.stdout.write(JSON.stringify(rows.at(-1)) + '\n');
 }
@@ -93,34 +93,37 @@ async function main() {
     });
     await row('roam', 'a client\'s address change without a break, also across workers', 's', 2, ROUNDS, async i => {
         const watches = await watched(async () => {
-            school.network.roam(people[i % 2].p.space, `198.51.100.${120 + i}`);
+            school.network.renumber(people[i % 2].p.space, `198.51.100.${120 + i}`);
             await sleep(4000);
         });
         if (watches.some(w => w.peers.length !== 1 || w.people.length))
             throw new Error('a client left or made a new connection');
         return watches.map(w => longestSilence(w) / 1000);
     });
-    // The figure here is a least one: the value is the time without a socket after which everybody was still in.
-    await row('socket-lost', 'a socket lost for 60 s costs nobody the class', 's back after 60 s', 15, 1, async () => {
-        let back;
+    const back = [];
+    await row('socket-lost', 'a socket lost for 60 s costs nobody the class', 's', 60, 1, async () => {
+        let lost;
         const watches = await watched(async () => {
+            const cut = Date.now();
             for (const who of people)
                 school.network.cutTcp(who.p.space, true);
             await sleep(60_000);
             for (const who of people)
                 school.network.cutTcp(who.p.space, false);
             const at = Date.now();
+            lost = (at - cut) / 1000;
             for (const who of people) {
                 const words = `after 60 s ${who.identity}`;
                 await who.say(words);
                 await people.find(p => p !== who).reads(words, 60);
+                back.push((Date.now() - at) / 1000);
             }
-            back = (Date.now() - at) / 1000;
         });
         if (watches.some(w => w.peers.length !== 1 || w.people.length))
             throw new Error('somebody lost the class');
-        return [back];
-    });
+        return [lost];
+    }, true);
+    writeFileSync(join(raw, 'socket-lost-chat.json'), JSON.stringify({ what: 'chat arrives again after the socket was back', unit: 's', samples: back }) + '\n');
 }
 
 try {

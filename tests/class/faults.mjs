@@ -94,14 +94,14 @@ function around(sounds) {
     return out.slice(0, 12).join('\n      ');
 }
 
-// The longest time in ms without a packet of a voice, from the first packet to the end of the watch.
+// The longest time in ms between two packets of a voice, to the 50 ms of the watch; from its first packet to the watch's end.
 export function longestSilence(watch) {
     return Math.max(0, ...Object.values(watch.sounds).map(list => {
-        let longest = 0, last = list[0][0];
+        let longest = 0, last = 0;
         for (let i = 1; i < list.length; i++) {
+            longest = Math.max(longest, list[i][0] - list[last][0]);
             if (list[i][3] > list[i - 1][3])
-                last = list[i][0];
-            longest = Math.max(longest, list[i][0] - last);
+                last = i;
         }
         return longest;
     }));

@@ -1,7 +1,7 @@
 // The server's wall clock jumps an hour, and clients change their address: nobody in the class notices.
 import { readFileSync } from 'node:fs';
 import { Participant, School, finish, sleep, test, until } from './harness.mjs';
-import { JumpingClock, Person, RECORD, chatting, kill, longestSilence, records, recordings, reportDrift, spool, together, unnoticed } from './faults.mjs';
+import { JumpingClock, Person, RECORD, chatting, counter, kill, longestSilence, records, recordings, reportDrift, spool, together, unnoticed } from './faults.mjs';
 
 const HOUR = 3600;
 const school = new School('clock');
@@ -26,7 +26,7 @@ async function watched(happens) {
 }
 
 try {
-    await school.start();
+    await school.start(['--set', 'media.workers=2']);
     teacher = new Person(await Participant.start(school, 'chromium', 1, { fps: 8 }), false);
     stock = new Person(await Participant.start(school, 'chromium', 2, { fps: 8 }), true);
     people.push(teacher, stock);
@@ -67,6 +67,7 @@ try {
         });
     await test('roaming: another address on the way, sound goes on', school, async () => {
         let next = 120;
+        const passed = counter(school, 'darasa_bridge_passed_to_workers_total');
         for (const who of people) {
             const watches = await watched(async () => {
                 for (let i = 0; i < 4; i++) { // every address has its own worker's socket: some land on another one
@@ -82,6 +83,10 @@ try {
                     throw new Error(`${who.what} roams, ${people[i].what}: silence ${silence} ms`);
             }
         }
+        const more = counter(school, 'darasa_bridge_passed_to_workers_total') - passed;
+        console.log(`passed on between workers while roaming: ${more} datagrams`);
+        if (more < 50)
+            throw new Error(`no address landed on another worker's socket (${more} datagrams)`);
         await together(people);
         await chatting(people, 'from another address');
     });

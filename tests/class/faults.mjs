@@ -283,6 +283,16 @@ export function recovery(people, at, seconds = 20) {
     }, at, seconds)));
 }
 
+// The sum of a counter over the programs that have it, from the administrator's listener.
+export function counter(school, name) {
+    const script = `exec 3<>/dev/tcp/127.0.0.1/9090; printf 'GET /metrics HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3; cat <&3`;
+    const text = execFileSync('ip', ['netns', 'exec', school.network.server, 'bash', '-c', script], { encoding: 'utf8' });
+    const values = text.split('\n').filter(l => l.startsWith(`${name}{`) || l.startsWith(`${name} `)).map(l => Number(l.split(' ').pop()));
+    if (!values.length)
+        throw new Error(`no counter ${name}`);
+    return values.reduce((a, b) => a + b, 0);
+}
+
 // The bytes of a recording's spool, of all its files.
 export function spool(school, recording) {
     const folder = join(school.data, 'recordings', recording, 'spool');

@@ -178,8 +178,11 @@ export function DeviceCheck(props: Props) {
       if (!listenOnly) {
         const sound = takeMicrophone();
         const picture = takeCamera();
+        // Whoever is quicker than a device gets in with it all the same.
         if (sound) room.publisher.adopt('microphone', sound);
+        else if (wantMicrophone && mayMicrophone && !microphone.problem) room.setMicrophone(true);
         if (picture) room.publisher.adopt('camera', picture);
+        else if (wantCamera && mayCamera && !camera.problem) room.setCamera(true);
       }
       await room.enter(listenOnly);
     } catch (failure) {

@@ -1,0 +1,87 @@
+// Lips and sound: a flash and a beep at the same moment, over a clean line and one with 100 ms of jitter. Firefox plays no
+// sound without a sound card: only Chromium's receiving is measured.
+import { Participant, School, finish, sleep, test, until } from './harness.mjs';
+import { allSeeAll, joinOurs } from './join.mjs';
+
+const LIMIT = 80, FLASHES = 6;
+const school = new School('lips');
+
+// Sound minus picture in ms as `p` gets them from `from`.
+async function offsets(p, from, seconds = 2 * FLASHES + 1) {
+    if (from.kind === 'firefox')
+        await from.eval(() => window.__media.pulse(true));
+    const found = await p.eval(async (endpoint, number, hz, time) => {
+        const video = document.querySelector(`[data-testid=tile][data-endpoint="${endpoint}"] video`);
+        const track = window.__media.trackOf(endpoint);
+        return window.__media.lips(video, track, time, hz);
+    }, from.endpoint, from.identity, from.kind === 'firefox' ? 300 + 130 * from.identity : 3000, seconds);
+    if (from.kind === 'firefox')
+        await from.eval(() => window.__media.pulse(false));
+    return found;
+}
+
+// Sound minus picture in ms as the browser itself reckons from the senders' reports: which moment of the sender is played now.
+async function reckoned(p, from) {
+    return p.eval(async endpoint => {
+        const video = document.querySelector(`[data-testid=tile][data-endpoint="${endpoint}"] video`).srcObject.getVideoTracks()[0];
+        const audio = window.__media.trackOf(endpoint);
+        const at = {};
+        for (const connection of window.__media.connections)
+            for (const receiver of connection.getReceivers())
+                if (receiver.track === video || receiver.track === audio)
+                    for (const s of (await receiver.getStats()).values())
+                        if (s.type === 'inbound-rtp')
+                            at[s.kind] = { played: s.estimatedPlayoutTimestamp - s.timestamp,
+                                buffer: Math.round(1000 * s.jitterBufferDelay / s.jitterBufferEmittedCount) };
+        return `${Math.round(at.video?.played - at.audio?.played)} ms (buffers ${at.audio?.buffer}, ${at.video?.buffer} ms)`;
+    }, from.endpoint);
+}
+
+async function measure(p, from, what) {
+    const found = (await offsets(p, from)).sort((a, b) => a - b);
+    const median = Math.round(found[Math.floor(found.length / 2)]);
+    console.log(`${what}: ${from.kind} ${from.identity} at ${p.identity}: median ${median} ms of ${found.map(Math.round)}; by its own reckoning ${await reckoned(p, from)}`);
+    if (found.length < 3 || Math.abs(median) > LIMIT)
+        throw new Error(`${what}: sound minus picture ${found.map(Math.round)} ms`);
+}
+
+// Keeps which track is whose voice while every tone is steady.
+async function learn(p, people) {
+    await p.eval(list => {
+        const tracks = new Map();
+        for (const track of window.__media.remoteAudio()) {
+            const number = window.__media.readAudio(track)[0]?.number;
+            const who = list.find(q => q.number === number);
+            if (who)
+                tracks.set(who.endpoint, track);
+        }
+        window.__media.trackOf = endpoint => tracks.get(endpoint);
+    }, people.map(q => ({ endpoint: q.endpoint, number: q.identity })));
+}
+
+try {
+    await school.start();
+    const links = school.people;
+    const receiver = await Participant.start(school, 'chromium', 1, { fps: 8 });
+    const chromium = await Participant.start(school, 'chromium', 2, { fps: 12 });
+    const firefox = await Participant.start(school, 'firefox', 3, { fps: 12 });
+
+    await test('three join for lips', school, async () => {
+        await joinOurs(receiver, links[0]);
+        await joinOurs(chromium, links[1]);
+        await joinOurs(firefox, links[2]);
+        await allSeeAll(until, [receiver, chromium, firefox]);
+        await learn(receiver, [chromium, firefox]);
+    });
+    for (const from of [chromium, firefox])
+        await test(`lips of ${from.kind} match within ${LIMIT} ms on a clean line`, school, () => measure(receiver, from, 'clean'));
+    await school.network.shape(receiver.space, { delay: 20, jitter: 100 });
+    await sleep(5000); // players need a while to find out
+    for (const from of [chromium, firefox])
+        await test(`lips of ${from.kind} match within ${LIMIT} ms with 100 ms of jitter`, school, () => measure(receiver, from, 'jitter'));
+} catch (error) {
+    await test('lips', school, () => { throw error; });
+} finally {
+    await school.stop();
+}
+finish();

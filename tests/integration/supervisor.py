@@ -64,10 +64,10 @@ class House:
                 found[m[1], int(m[2])] = int(m[3])
         return found
 
-    def kill(self, program, number=0):
+    def kill(self, program, number=0, how=signal.SIGKILL):
         """Kills a child; returns its successor's pid and the seconds until it was started."""
         old, mark, start = self.pids()[program, number], self.mark(), time.monotonic()
-        os.kill(old, signal.SIGKILL)
+        os.kill(old, how)
         new = int(self.line(rf"supervisor started program={program} number={number} pid=(\d+)", mark, 15)[1])
         return new, time.monotonic() - start, mark
 
@@ -147,12 +147,15 @@ def test_start_and_kills():
 
 
 def test_poisoned_journal():
-    """A journal on which signal dies at once, again and again, is thrown away; one that lets it live is not."""
+    """A journal on which signal dies at once, again and again, is thrown away; not one that somebody else's kill interrupts."""
     house = House("poison")
-    for lives in (2, 3, 4):
+    for lives in (2, 3, 4, 5, 6):
         _, _, mark = house.kill("signal")
         house.line(rf"info signal journal lives={lives}$", mark)
-    _, _, mark = house.kill("signal")
+    for lives in (7, 8, 9):
+        _, _, mark = house.kill("signal", how=signal.SIGABRT)
+        house.line(rf"info signal journal lives={lives}$", mark)
+    _, _, mark = house.kill("signal", how=signal.SIGABRT)
     house.line(r"journal is thrown away", mark)
     house.line(r"info signal journal lives=1$", mark)
     house.stop()

@@ -58,7 +58,8 @@ struct unit {
     usec_t lived; /* in its last life */
     usec_t heard;
     unsigned failures; /* deaths since it last lived for a minute */
-    unsigned crashes;  /* deaths in a row right after the start */
+    unsigned crashes;  /* deaths in a row right after the start, by its own fault */
+    bool killed;       /* by us: it hung, or was condemned */
     bool ready;
     int metrics_fd;
     int udp[2]; /* bridge: IPv4, IPv6; -1: none */

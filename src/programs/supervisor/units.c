@@ -110,6 +110,7 @@ void unit_kill(struct unit *unit, const char *why)
         return;
     log_warn("killed program=%s number=%u pid=%d why=\"%s\"", unit->kind->program, unit->number,
              (int)unit->pid, why);
+    unit->killed = true;
     (void)kill(unit->pid, SIGKILL); /* dead already is as good */
 }
 
@@ -316,7 +317,6 @@ bool unit_again(struct unit *unit)
 {
     if (unit->lived >= LONG_LIFE)
         unit->failures = 0;
-    unit->crashes = unit->lived < AT_ONCE ? unit->crashes + 1 : 0;
     unsigned failures = unit->failures++;
     usec_t pause = failures == 0 ? 0 : PAUSE_MIN << (failures - 1 < 10 ? failures - 1 : 10);
     set_timer(unit, &unit->again, usec_min(pause, PAUSE_MAX));
@@ -358,6 +358,12 @@ static void on_exit_io(struct loop_io *io, uint32_t events)
     unit->lived = loop_now(super->loop) - unit->started;
     bool was_ready = unit->ready;
     tell_end(unit, status);
+    /* Somebody else's SIGKILL, or the kernel's for want of memory, says nothing of what it was
+     * given. */
+    bool own_fault = unit->killed || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL;
+    if (own_fault)
+        unit->crashes = unit->lived < AT_ONCE ? unit->crashes + 1 : 0;
+    unit->killed = false;
     clean(unit);
     if (super->stopping) {
         if (all_gone(super))

@@ -13,7 +13,8 @@ export interface User {
 
 export interface Me {
   user: User;
-  organisation: { id: string; name: string };
+  /** `policy` is that of new classes. */
+  organisation: { id: string; name: string; policy: Policy };
   csrf: string;
   next?: string;
 }
@@ -93,6 +94,16 @@ export interface Course {
   title: string;
   teachers: PersonRef[];
   pupils: PersonRef[];
+}
+
+export interface AuditEntry {
+  number: number;
+  at: string;
+  /** A person's id, `guest-…` or `system`. */
+  actor: string;
+  action: string;
+  subject: string;
+  detail: string;
 }
 
 export interface Attendance {
@@ -208,6 +219,7 @@ export const api = {
     startsAt?: string;
     endsAt?: string;
     guests?: boolean;
+    policy?: Policy;
   }): Promise<SchoolClass> => call('POST', '/api/classes', body),
   changeClass: (
     classId: string,
@@ -248,4 +260,9 @@ export const api = {
     body: { title?: string; teacherIds?: string[]; pupilIds?: string[] },
   ): Promise<Course> => call('PATCH', `/api/courses/${id(courseId)}`, body),
   deleteCourse: (courseId: string): Promise<void> => call('DELETE', `/api/courses/${id(courseId)}`),
+
+  renameOrganisation: (name: string): Promise<{ id: string; name: string }> => call('PATCH', '/api/organisation', { name }),
+  /** Newest first; `before` is the smallest number already known. */
+  audit: (before?: number): Promise<AuditEntry[]> =>
+    call<{ entries: AuditEntry[] }>('GET', `/api/audit${before === undefined ? '' : `?before=${before}`}`).then((answer) => answer.entries),
 };

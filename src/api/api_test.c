@@ -801,6 +801,10 @@ static void administers_people(void **state)
     assert_string_equal(bench_text(b->json, "entries.0.action"), "organisation-change");
     int64_t number = 0;
     assert_int_equal(audit_verify(b->sql, &number), 0);
+    assert_int_equal(ask(&s->admin, "GET", "/api/me", NULL), 200);
+    assert_string_equal(bench_text(b->json, "organisation.name"), "Hill School");
+    assert_true(json_is_true(bench_at(b->json, "organisation.policy.pupils.microphone")));
+    assert_true(json_is_false(bench_at(b->json, "organisation.policy.pupils.screen")));
 }
 
 static void courses_bring_their_people(void **state)

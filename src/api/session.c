@@ -1,6 +1,7 @@
 /* Signing in and out, and who I am. */
 #include <stdio.h>
 
+#include "api/live.h"
 #include "api/pending.h"
 #include "api/routes.h"
 #include "crypto/hash.h"
@@ -29,11 +30,11 @@ static json_t *me_json(struct call *call, const char *csrf, const char *next)
     struct organisation organisation;
     if (organisation_find(call->api->sql, &organisation))
         return NULL;
-    return json_pack("{s:{s:s,s:s,s:s,s:s,s:s,s:b},s:{s:s,s:s},s:s,s:s*}", "user", "id", me->id,
+    return json_pack("{s:{s:s,s:s,s:s,s:s,s:s,s:b},s:{s:s,s:s,s:o},s:s,s:s*}", "user", "id", me->id,
                      "name", me->name, "account", me->account, "role", role_name(me->role),
                      "language", me->language, "mustChangePassword", (int)me->must_change,
-                     "organisation", "id", organisation.id, "name", organisation.name, "csrf", csrf,
-                     "next", next);
+                     "organisation", "id", organisation.id, "name", organisation.name, "policy",
+                     policy_json(POLICY_DEFAULT), "csrf", csrf, "next", next);
 }
 
 static void set_session_cookie(struct call *call, const char *token)

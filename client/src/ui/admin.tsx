@@ -1,8 +1,9 @@
-/* Administration of a small school: its people and its courses. */
+/* Administration of a small school: its name, its people, its courses, and who did what. */
 import { useState } from 'preact/hooks';
 import { api, Course, Person, Role } from '../api';
 import { t } from '../i18n';
 import { session } from '../session';
+import { Audit } from './audit';
 import { Icon } from './icons';
 import {
   Alert, Avatar, Button, Confirm, CopyField, Dialog, Empty, errorText, Field, Loading, LoadFailed, Menu, Select, useLoaded,
@@ -19,6 +20,7 @@ type Open =
   | { what: 'delete-person'; person: Person }
   | { what: 'course'; course: Course | null }
   | { what: 'delete-course'; course: Course }
+  | { what: 'organisation' }
   | null;
 
 export function Admin() {
@@ -33,6 +35,12 @@ export function Admin() {
   };
   if (people.error) return <LoadFailed error={people.error} retry={refresh} />;
   if (!people.data) return <Loading />;
+  const school = session.value?.organisation;
+  const known = new Map([
+    ...(school ? [[school.id, school.name] as const] : []),
+    ...people.data.map((person) => [person.id, person.name] as const),
+    ...(courses.data ?? []).map((course) => [course.id, course.title] as const),
+  ]);
   const close = (): void => setOpen(null);
   const done = (): void => {
     close();
@@ -52,6 +60,9 @@ export function Admin() {
     <div class="page">
       <header class="page-head">
         <h1>{t('administration')}</h1>
+        <Button icon="edit" onClick={() => setOpen({ what: 'organisation' })} testId="rename-organisation">
+          {t('rename-organisation')}
+        </Button>
       </header>
       {error && <Alert>{error}</Alert>}
       <section class="group">
@@ -89,6 +100,8 @@ export function Admin() {
           ))}
         </ul>
       </section>
+      <Audit known={known} />
+      {open?.what === 'organisation' && <OrganisationForm onClose={close} />}
       {open?.what === 'new-person' && (
         <PersonForm
           onClose={close}
@@ -126,6 +139,38 @@ export function Admin() {
   );
 }
 
+function OrganisationForm(props: { onClose: () => void }) {
+  const me = session.value;
+  const [name, setName] = useState(me?.organisation.name ?? '');
+  const [error, setError] = useState<string | null>(null);
+  const save = async (): Promise<void> => {
+    try {
+      await api.renameOrganisation(name);
+      session.set(await api.me());
+      props.onClose();
+    } catch (failure) {
+      setError(errorText(failure));
+    }
+  };
+  return (
+    <Dialog title={t('rename-organisation')} onClose={props.onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void save();
+        }}
+      >
+        {error && <Alert>{error}</Alert>}
+        <Field label={t('name')} value={name} onInput={setName} required autofocus testId="organisation-name" />
+        <div class="actions">
+          <Button onClick={props.onClose}>{t('cancel')}</Button>
+          <Button kind="primary" type="submit" testId="organisation-save">{t('save')}</Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
 interface TableProps {
   people: Person[];
   open: (open: Open) => void;
@@ -145,7 +190,6 @@ function PeopleTable({ people, open, act }: TableProps) {
           <thead>
             <tr>
               <th scope="col">{t('name')}</th>
-              <th scope="col">{t('account')}</th>
               <th scope="col">{t('role')}</th>
               <th><span class="visually-hidden">{t('more')}</span></th>
             </tr>
@@ -156,10 +200,12 @@ function PeopleTable({ people, open, act }: TableProps) {
                 <th scope="row">
                   <span class="with-avatar">
                     <Avatar name={person.name} id={person.id} />
-                    <span dir="auto">{person.name}</span>
+                    <span>
+                      <bdi>{person.name}</bdi>
+                      <small dir="ltr">{person.account}</small>
+                    </span>
                   </span>
                 </th>
-                <td dir="ltr">{person.account}</td>
                 <td>
                   {t(`role-${person.role}`)}
                   {person.disabled && <span class="tag">{t('disabled')}</span>}

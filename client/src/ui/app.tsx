@@ -40,7 +40,7 @@ const ROUTES: readonly Route[] = [
   { pattern: /^\/class\/([^/]+)\/attendance$/, page: ([id = '']) => <AttendancePage key={id} id={id} /> },
   { pattern: /^\/recordings$/, page: () => <Recordings /> },
   { pattern: /^\/recordings\/([^/]+)$/, page: ([id = '']) => <PlayerPage key={id} id={id} /> },
-  { pattern: /^\/admin$/, page: () => <Admin /> },
+  { pattern: /^\/admin$/, page: (_, me) => (me.user.role === 'admin' ? <Admin /> : <NotFound />) },
 ];
 
 interface Session {
@@ -97,13 +97,19 @@ export function App(props: { me: Promise<Me>; entered: boolean }) {
   }
   return (
     <Shell me={me}>
-      <div class="empty">
-        <h1>{t('not-found')}</h1>
-        <Link to="/" class="button primary">
-          {t('go-home')}
-        </Link>
-      </div>
+      <NotFound />
     </Shell>
+  );
+}
+
+function NotFound() {
+  return (
+    <div class="empty">
+      <h1>{t('not-found')}</h1>
+      <Link to="/" class="button primary">
+        {t('go-home')}
+      </Link>
+    </div>
   );
 }
 

@@ -63,8 +63,8 @@ export function Classes(props: { me: Me }) {
           </ul>
         </section>
       ))}
-      {open?.what === 'new' && <ClassForm onClose={() => setOpen(null)} onDone={done} />}
-      {open?.what === 'edit' && <ClassForm of={open.of} onClose={() => setOpen(null)} onDone={done} />}
+      {open?.what === 'new' && <ClassForm policy={props.me.organisation.policy} onClose={() => setOpen(null)} onDone={done} />}
+      {open?.what === 'edit' && <ClassForm of={open.of} policy={open.of.policy} onClose={() => setOpen(null)} onDone={done} />}
       {open?.what === 'people' && <ClassPeople of={open.of} onClose={done} />}
       {open?.what === 'link' && open.of.guestLink && (
         <Dialog title={t('guest-link')} onClose={() => setOpen(null)}>
@@ -183,26 +183,29 @@ const MAY = ['microphone', 'camera', 'screen', 'chat', 'private'] as const;
 function PolicyFields(props: { policy: Policy; onChange: (policy: Policy) => void }) {
   const { policy } = props;
   return (
-    <fieldset>
-      <legend>{t('pupils-may')}</legend>
-      {MAY.map((right) => (
-        <Check
-          key={right}
-          label={t(`may-${right}`)}
-          checked={policy.pupils[right]}
-          onChange={(on) => props.onChange({ ...policy, pupils: { ...policy.pupils, [right]: on } })}
-        />
-      ))}
+    <>
+      <fieldset>
+        <legend>{t('pupils-may')}</legend>
+        {MAY.map((right) => (
+          <Check
+            key={right}
+            label={t(`may-${right}`)}
+            checked={policy.pupils[right]}
+            onChange={(on) => props.onChange({ ...policy, pupils: { ...policy.pupils, [right]: on } })}
+            testId={`may-${right}`}
+          />
+        ))}
+      </fieldset>
       <Check
         label={t('allow-recording')}
         checked={policy.record}
         onChange={(record) => props.onChange({ ...policy, record })}
       />
-    </fieldset>
+    </>
   );
 }
 
-function ClassForm(props: { of?: SchoolClass; onClose: () => void; onDone: () => void }) {
+function ClassForm(props: { of?: SchoolClass; policy: Policy; onClose: () => void; onDone: () => void }) {
   const old = props.of;
   const [courses] = useLoaded<Course[]>(() => (old ? Promise.resolve([]) : api.courses().catch(() => [])), []);
   const [title, setTitle] = useState(old?.title ?? '');
@@ -210,7 +213,7 @@ function ClassForm(props: { of?: SchoolClass; onClose: () => void; onDone: () =>
   const [starts, setStarts] = useState(localInput(old?.startsAt));
   const [ends, setEnds] = useState(localInput(old?.endsAt));
   const [guests, setGuests] = useState(old?.guests ?? false);
-  const [policy, setPolicy] = useState<Policy | null>(old?.policy ?? null);
+  const [policy, setPolicy] = useState(props.policy);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<string | null>(null);
   const save = async (): Promise<void> => {
@@ -218,10 +221,10 @@ function ClassForm(props: { of?: SchoolClass; onClose: () => void; onDone: () =>
     setError(null);
     const [startsAt, endsAt] = [toIso(starts), toIso(ends)];
     try {
-      if (old) await api.changeClass(old.id, { title, startsAt, endsAt, guests, ...(policy ? { policy } : {}) });
+      if (old) await api.changeClass(old.id, { title, startsAt, endsAt, guests, policy });
       else {
         await api.createClass({
-          title, guests, courseId: courseId || undefined, startsAt: startsAt ?? undefined, endsAt: endsAt ?? undefined,
+          title, guests, policy, courseId: courseId || undefined, startsAt: startsAt ?? undefined, endsAt: endsAt ?? undefined,
         });
       }
       props.onDone();
@@ -253,7 +256,7 @@ function ClassForm(props: { of?: SchoolClass; onClose: () => void; onDone: () =>
           <Field label={t('ends')} type="datetime-local" value={ends} onInput={setEnds} />
         </div>
         <Check label={t('allow-guests')} checked={guests} onChange={setGuests} testId="class-guests" />
-        {policy && <PolicyFields policy={policy} onChange={setPolicy} />}
+        <PolicyFields policy={policy} onChange={setPolicy} />
         <div class="actions">
           <Button onClick={props.onClose}>{t('cancel')}</Button>
           <Button kind="primary" type="submit" busy={busy} testId="class-save">

@@ -78,7 +78,8 @@ static const struct key keys[] = {
      "in DATA/secrets."},
     {"token.issuer", ISSUERS, "", "", 0, 0, 0, 0,
      "Others whose tokens are accepted: NAME ALGORITHM FILE, with HS256 and a file with the "
-     "secret, or RS256 and a public key (PEM)."},
+     "secret, or RS256 and a public key (PEM); then audience=A (else any is good) and kid=K (for "
+     "an issuer of several keys)."},
 
     {"limits.connections", NUMBER, "20000", "edge", 0, "connections", 10, 1000000,
      "Clients connected at once; more are told to come back."},
@@ -173,12 +174,38 @@ static bool is_address(struct slice value)
     return slice_copy(value, text, sizeof text) && address_parse(text, 0, &address) == 0;
 }
 
+static struct slice next_word(struct slice *text)
+{
+    *text = slice_trim(*text);
+    return slice_cut(text, ' ');
+}
+
+int config_issuer_parse(struct slice text, struct config_issuer *ret_issuer)
+{
+    struct config_issuer issuer = {.audience = SLICE("*")};
+    issuer.name = next_word(&text);
+    issuer.algorithm = next_word(&text);
+    issuer.file = next_word(&text);
+    if (issuer.file.len == 0 || !has_word("HS256 RS256", issuer.algorithm))
+        return ERR_FORMAT;
+    while (slice_trim(text).len > 0) {
+        struct slice wish = next_word(&text);
+        struct slice key = slice_cut(&wish, '=');
+        if (slice_eq_str(key, "audience") && wish.len > 0)
+            issuer.audience = wish;
+        else if (slice_eq_str(key, "kid") && wish.len > 0)
+            issuer.kid = wish;
+        else
+            return ERR_FORMAT;
+    }
+    *ret_issuer = issuer;
+    return 0;
+}
+
 static bool is_issuer(struct slice value)
 {
-    struct slice name = slice_cut(&value, ' ');
-    value = slice_trim(value);
-    struct slice algorithm = slice_cut(&value, ' ');
-    return name.len > 0 && has_word("HS256 RS256", algorithm) && slice_trim(value).len > 0;
+    struct config_issuer issuer;
+    return config_issuer_parse(value, &issuer) == 0;
 }
 
 static bool has_control(struct slice value)
@@ -235,7 +262,9 @@ static json_t *read_value(const struct key *key, struct slice value, struct buf 
         wish = is_address(value) || value.len == 0 ? NULL : "an IPv4 or IPv6 address";
         break;
     case ISSUERS:
-        wish = is_issuer(value) || value.len == 0 ? NULL : "NAME HS256 FILE or NAME RS256 FILE";
+        wish = is_issuer(value) || value.len == 0
+                   ? NULL
+                   : "NAME HS256 or RS256, FILE, and audience=A or kid=K if wanted";
         break;
     case TEXT:
     case PATH:

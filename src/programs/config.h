@@ -47,4 +47,11 @@ struct config_endpoint {
 };
 int config_endpoint_parse(struct slice text, struct config_endpoint *ret_endpoint) MUST_USE;
 
+/* Somebody whose tokens are accepted: "NAME ALGORITHM FILE [audience=A] [kid=K]". Slices of the
+ * text; audience "*" and no kid unless told. ERR_FORMAT. */
+struct config_issuer {
+    struct slice name, algorithm, file, audience, kid;
+};
+int config_issuer_parse(struct slice text, struct config_issuer *ret_issuer) MUST_USE;
+
 #endif

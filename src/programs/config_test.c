@@ -33,6 +33,7 @@ static void test_values(void **state)
                                "public_address = 2001:db8::1\n"
                                "[]\n"
                                "token.issuer = moodle HS256 /etc/darasa/moodle.secret\n"
+                               "token.issuer = sis RS256  /etc/sis.pem  kid=k2 audience=class\n"
                                "tls = auto";
     assert_int_equal(parse(&config, text, complaint, sizeof complaint), 0);
     assert_string_equal(config_text(config, "host"), "school.example");
@@ -74,7 +75,10 @@ static void test_complaints(void **state)
         {"media.public_address = here",
          "line 1: media.public_address must be an IPv4 or IPv6 address"},
         {"token.issuer = x none f",
-         "line 1: token.issuer must be NAME HS256 FILE or NAME RS256 FILE"},
+         "line 1: token.issuer must be NAME HS256 or RS256, FILE, and audience=A or kid=K if "
+         "wanted"},
+        {"token.issuer = x HS256 f audience=", "line 1: token.issuer must be NAME HS256 or RS256, "
+                                               "FILE, and audience=A or kid=K if wanted"},
         {"tls = files", "tls = files needs tls.certificate and tls.key"},
         {"tls = auto", "tls = auto needs host"},
         {"client = \xff\xfe", "line 1: client must be UTF-8 text"},
@@ -133,13 +137,36 @@ static void test_endpoints(void **state)
         assert_int_equal(config_endpoint_parse(slice_str(bad[i]), &e), ERR_FORMAT);
 }
 
+static void test_issuers(void **state)
+{
+    (void)state;
+    struct config_issuer issuer;
+    assert_int_equal(config_issuer_parse(SLICE("moodle HS256 /etc/secret"), &issuer), 0);
+    assert_true(slice_eq_str(issuer.file, "/etc/secret"));
+    assert_true(slice_eq_str(issuer.audience, "*"));
+    assert_int_equal(issuer.kid.len, 0);
+    assert_int_equal(config_issuer_parse(SLICE("sis  RS256 k.pem kid=k2 audience=class"), &issuer),
+                     0);
+    assert_true(slice_eq_str(issuer.name, "sis") && slice_eq_str(issuer.algorithm, "RS256"));
+    assert_true(slice_eq_str(issuer.kid, "k2") && slice_eq_str(issuer.audience, "class"));
+    static const char *const wrong[] = {"",
+                                        "a",
+                                        "a HS256",
+                                        "a HS256 ",
+                                        "a HS512 f",
+                                        "a HS256 f kid",
+                                        "a HS256 f kid=",
+                                        "a HS256 f other=1"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_int_equal(config_issuer_parse(slice_str(wrong[i]), &issuer), ERR_FORMAT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_complaints),
-        cmocka_unit_test(test_print_reads_back),
-        cmocka_unit_test(test_endpoints),
+        cmocka_unit_test(test_values),           cmocka_unit_test(test_complaints),
+        cmocka_unit_test(test_print_reads_back), cmocka_unit_test(test_endpoints),
+        cmocka_unit_test(test_issuers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -268,7 +268,7 @@ static int read_secret(struct signal *s, json_t *settings, struct token_config *
     return 0;
 }
 
-/* Others' keys: the name is the issuer and, unless told otherwise, any audience is good. */
+/* Others' keys: the name is the issuer. */
 static int read_issuers(json_t *settings, struct token_config *tokens)
 {
     json_t *issuers = json_object_get(settings, "issuers");
@@ -278,13 +278,13 @@ static int read_issuers(json_t *settings, struct token_config *tokens)
         const char *alg = setting(one, "algorithm");
         const char *key = setting(one, "key");
         const char *audience = setting(one, "audience");
-        if (!id || !alg || !key || tokens->key_count == TOKEN_KEYS_MAX)
+        if (!id || !alg || !key || !audience || tokens->key_count == TOKEN_KEYS_MAX)
             return ERR_FORMAT;
         tokens->keys[tokens->key_count++] = (struct token_key){
             .jwt = {strcmp(alg, "RS256") == 0 ? JWT_RS256 : JWT_HS256, slice_str(key)},
             .kid = setting(one, "kid"),
             .issuers = {id},
-            .audiences = {audience ? audience : "*"}};
+            .audiences = {audience}};
     }
     return 0;
 }

@@ -149,27 +149,34 @@ static int make_secret(struct supervisor *super)
     return file_write(super->data_fd, "secrets/token", slice_str(super->token_secret), 0600);
 }
 
-/* "NAME ALGORITHM FILE", checked by the configuration. */
+static json_t *json_slice(struct slice text)
+{
+    return json_stringn((const char *)text.data, text.len);
+}
+
 static int load_issuer(struct supervisor *super, const char *line)
 {
     char path[PATH_SIZE];
     struct buf key;
-    struct slice rest = slice_str(line);
-    struct slice name = slice_cut(&rest, ' ');
-    rest = slice_trim(rest);
-    struct slice algorithm = slice_cut(&rest, ' ');
-    (void)slice_copy(slice_trim(rest), path, sizeof path); /* a path cut short is not found */
+    struct config_issuer from;
+    int err = config_issuer_parse(slice_str(line), &from);
+    if (err)
+        return err;
+    (void)slice_copy(from.file, path, sizeof path); /* a path cut short is not found */
     buf_init(&key, KEY_FILE_MAX);
-    int err = file_read(AT_FDCWD, path, &key);
+    err = file_read(AT_FDCWD, path, &key);
     struct slice text = slice_trim(buf_slice(&key));
     json_t *issuer = NULL;
     if (!err && text.len > 0)
-        issuer = json_pack("{s:s%,s:s%,s:s%}", "id", name.data, name.len, "algorithm",
-                           algorithm.data, algorithm.len, "key", text.data, text.len);
+        issuer = json_pack("{s:o,s:o,s:o,s:o,s:o*}", "id", json_slice(from.name), "algorithm",
+                           json_slice(from.algorithm), "key", json_slice(text), "audience",
+                           json_slice(from.audience), "kid",
+                           from.kid.len > 0 ? json_slice(from.kid) : NULL);
     buf_done(&key);
     if (issuer)
         return json_array_append_new(super->issuers, issuer) < 0 ? ERR_MEMORY : 0;
-    complain("the key of the token issuer %.*s cannot be read from %s.", SLICE_ARG(name), path);
+    complain("the key of the token issuer %.*s cannot be read from %s.", SLICE_ARG(from.name),
+             path);
     return ERR_NOT_FOUND;
 }
 

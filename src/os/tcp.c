@@ -33,16 +33,32 @@ static bool option(int fd, int level, int name)
     return setsockopt(fd, level, name, &on, sizeof on) == 0;
 }
 
+union name {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static socklen_t to_name(const struct address *a, union name *ret_name)
+{
+    memset(ret_name, 0, sizeof *ret_name);
+    if (address_is_v4(a)) {
+        ret_name->v4.sin_family = AF_INET;
+        ret_name->v4.sin_port = htons(a->port);
+        memcpy(&ret_name->v4.sin_addr, a->ip + 12, 4);
+        return sizeof ret_name->v4;
+    }
+    ret_name->v6.sin6_family = AF_INET6;
+    ret_name->v6.sin6_port = htons(a->port);
+    memcpy(&ret_name->v6.sin6_addr, a->ip, 16);
+    return sizeof ret_name->v6;
+}
+
 static int bind_to(int fd, const struct address *local)
 {
-    if (address_is_v4(local)) {
-        struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(local->port)};
-        memcpy(&name.sin_addr, local->ip + 12, 4);
-        return bind(fd, (const struct sockaddr *)&name, sizeof name);
-    }
-    struct sockaddr_in6 name = {.sin6_family = AF_INET6, .sin6_port = htons(local->port)};
-    memcpy(&name.sin6_addr, local->ip, 16);
-    return bind(fd, (const struct sockaddr *)&name, sizeof name);
+    union name name;
+    socklen_t len = to_name(local, &name);
+    return bind(fd, &name.any, len);
 }
 
 int tcp_listen(const struct address *local, int *ret_fd)
@@ -75,6 +91,23 @@ static bool from_name(const struct sockaddr *name, struct address *ret_address)
         return address_from_ip(slice_of(&v6.sin6_addr, 16), ntohs(v6.sin6_port), ret_address) == 0;
     }
     return false;
+}
+
+int tcp_connect(const struct address *remote, int *ret_fd)
+{
+    union name name;
+    socklen_t len = to_name(remote, &name);
+    int fd = socket(name.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return from_errno();
+    if (option(fd, IPPROTO_TCP, TCP_NODELAY) &&
+        (connect(fd, &name.any, len) == 0 || errno == EINPROGRESS)) {
+        *ret_fd = fd;
+        return 0;
+    }
+    int err = from_errno();
+    close(fd);
+    return err;
 }
 
 int socket_local(int fd, struct address *ret_local)

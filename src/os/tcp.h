@@ -10,6 +10,9 @@
  * ERR_DENIED: a port under 1024 without the right; ERR_UNSUPPORTED: this machine has no such
  * address or family; ERR_IO. */
 int tcp_listen(const struct address *local, int *ret_fd) MUST_USE;
+/* A non-blocking connection that is being made; it becomes writable when it stands. For programs
+ * without walls only (load, tests). ERR_IO. */
+int tcp_connect(const struct address *remote, int *ret_fd) MUST_USE;
 /* Where a socket is bound. ERR_IO. */
 int socket_local(int fd, struct address *ret_local) MUST_USE;
 

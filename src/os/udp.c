@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/sock_diag.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -205,6 +206,15 @@ struct udp_counts udp_counts(const struct udp *udp)
     struct udp_counts counts = udp->counts;
     counts.gso = udp->gso;
     return counts;
+}
+
+uint32_t udp_drops(const struct udp *udp)
+{
+    uint32_t values[SK_MEMINFO_VARS] = {0};
+    socklen_t len = sizeof values;
+    if (getsockopt(udp->fd, SOL_SOCKET, SO_MEMINFO, values, &len) < 0)
+        return 0; /* Linux before 4.12 */
+    return values[SK_MEMINFO_DROPS];
 }
 
 /* Our address that the datagram was sent to, and the size GRO joined by (0: not joined). */

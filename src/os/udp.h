@@ -56,5 +56,7 @@ int udp_receive(struct udp *udp, const struct udp_datagram **ret_datagrams,
  * when it is writable. All must be of the socket's family; others are counted as dropped. */
 size_t udp_send(struct udp *udp, const struct udp_datagram *datagrams, size_t count) MUST_USE;
 struct udp_counts udp_counts(const struct udp *udp);
+/* Datagrams that the kernel dropped because nobody took them in time; one system call. */
+uint32_t udp_drops(const struct udp *udp);
 
 #endif

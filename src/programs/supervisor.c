@@ -42,7 +42,8 @@ static void usage(void)
         "usage: darasa serve [--config FILE] [--data DIR] [--port N] [--host NAME]\n"
         "                    [--public-address ADDR ...] [--tls off|auto|local|CERT,KEY]\n"
         "                    [--client DIR] [--jitsi-web DIR] [--demo] [--set KEY=VALUE ...]\n"
-        "Every KEY: darasactl config print\n");
+        "Every KEY: darasactl config print\n"
+        "       darasa load ...    many participants, to measure with: darasa load --help\n");
 }
 
 static int override(struct supervisor *super, const char *key, const char *value)
@@ -342,6 +343,10 @@ static int serve(struct supervisor *super)
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "load") == 0) {
+        data_become("load", argv + 1);
+        return 1;
+    }
     static struct supervisor super = {.data_fd = -1, .journal_fd = -1, .metrics_fd = -1};
     list_init(&super.units);
     super.overrides = json_array();

@@ -236,17 +236,34 @@ static int find_client(struct supervisor *super, const char *here)
     return 0;
 }
 
+/* Where this program lies. */
+static void find_here(char here[PATH_SIZE])
+{
+    ssize_t len = readlink("/proc/self/exe", here, PATH_SIZE - 1);
+    here[len > 0 ? len : 0] = 0;
+    char *slash = strrchr(here, '/');
+    if (slash)
+        *slash = 0;
+}
+
+void data_become(const char *name, char **argv)
+{
+    char here[PATH_SIZE], path[PATH_SIZE + 64];
+    find_here(here);
+    if (!has_program(here, name) && !try_directory(here, here, "/../libexec/darasa"))
+        find_here(here); /* there is nothing better to name in the complaint */
+    (void)snprintf(path, sizeof path, "%s/darasa-%s", here, name); /* fits */
+    (void)execv(path, argv);                                       /* returns on failure only */
+    complain("cannot start %s: %s.", path, strerror(errno));
+}
+
 int data_find_programs(struct supervisor *super)
 {
     static const char *const names[] = {"edge", "signal", "web", "bridge", "recorder", "render"};
     const char *wish = config_text(super->config, "programs");
     const char *jitsi = config_text(super->config, "jitsi_web");
     char here[PATH_SIZE];
-    ssize_t len = readlink("/proc/self/exe", here, sizeof here - 1);
-    here[len > 0 ? len : 0] = 0;
-    char *slash = strrchr(here, '/');
-    if (slash)
-        *slash = 0;
+    find_here(here);
     bool found = wish[0] ? try_directory(super->programs, wish, "")
                          : try_directory(super->programs, here, "");
     if (!wish[0] && found && !has_program(super->programs, names[0]) &&

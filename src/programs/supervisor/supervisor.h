@@ -159,6 +159,8 @@ int data_load_secrets(struct supervisor *super) MUST_USE;
 /* Makes the directory below the data directory, for the children. */
 int data_make(struct supervisor *super, const char *name) MUST_USE;
 int data_find_programs(struct supervisor *super) MUST_USE;
+/* Goes on as another program of the house; returns when that cannot be, after a complaint. */
+void data_become(const char *name, char **argv);
 
 /* recordings.c */
 int recordings_open(struct supervisor *super) MUST_USE;

@@ -1,0 +1,58 @@
+/* Many participants in one process: who comes when, and what all of them saw. One UDP socket serves
+ * all: each has an address of its own in 127/8, which the loopback device knows without being told.
+ */
+#ifndef LOAD_CROWD_H
+#define LOAD_CROWD_H
+
+#include "base/address.h"
+#include "load/tally.h"
+#include "os/loop.h"
+
+#define CROWD_MAX 20000
+
+struct crowd_config {
+    struct address server; /* of the plain HTTP listener */
+    const char *host;      /* as the Host header says it */
+    const char *domain;    /* of XMPP */
+    const char *room;      /* rooms are called this with a number behind */
+    unsigned rooms;
+    unsigned participants; /* of each room */
+    unsigned cameras;      /* how many of them send video, */
+    unsigned voices;       /* and how many speak: the first ones */
+    int stage_height;      /* wished of the first camera; 0: nobody is on stage */
+    unsigned tiles;        /* others seen by each */
+    int tile_height;
+    int64_t bandwidth; /* the bridge is told to assume; -1: it estimates */
+    unsigned joining;  /* at most so many are on their way in at a time */
+    uint64_t seed;
+};
+
+struct crowd_state {
+    unsigned wanted;
+    unsigned connected; /* media flows */
+    unsigned failed;
+    const char *why;  /* the last one failed; NULL */
+    usec_t joined_in; /* from the first step to the last one connected */
+    usec_t join_median;
+    usec_t join_max;
+    uint64_t sent;        /* media packets up, since the last reset */
+    uint64_t send_full;   /* dropped by ourselves */
+    uint64_t drops;       /* by our socket, since it was opened */
+    uint64_t asked_again; /* sequence numbers the bridge missed of what we sent */
+    uint64_t sampled;     /* decrypted */
+    uint64_t unreadable;  /* of these, not genuine */
+};
+
+struct crowd;
+
+/* ERR_MEMORY, ERR_IO, ERR_LIMIT. */
+int crowd_new(struct loop *loop, const struct crowd_config *config,
+              struct crowd **ret_crowd) MUST_USE;
+void crowd_free(struct crowd **crowd);
+struct crowd_state crowd_state(const struct crowd *crowd);
+/* Counts from now on. */
+void crowd_reset(struct crowd *crowd);
+/* What was counted so far; valid until the next turn of the loop. */
+const struct tally_sum *crowd_sum(struct crowd *crowd);
+
+#endif

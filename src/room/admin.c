@@ -50,15 +50,44 @@ static void describe(struct realm *r, struct session *s, const struct room *room
     xmpp_finish(r->xmpp, s);
 }
 
+static void send_away(struct realm *r, struct occupant *target, const char *by,
+                      const struct departure *why)
+{
+    web_event(r, target->room, "kicked",
+              json_pack("{ss ss}", "user", member_person(target), "by", by));
+    presence_leave(r, target, why);
+}
+
 void admin_kick(struct realm *r, struct occupant *target, const char *actor, const char *by,
                 struct slice reason)
 {
     char text[256];
     (void)slice_copy(reason, text, sizeof text); /* a long one is cut */
     struct departure why = {.reason = text, .actor = actor};
-    web_event(r, target->room, "kicked",
-              json_pack("{ss ss}", "user", member_person(target), "by", by));
-    presence_leave(r, target, &why);
+    send_away(r, target, by, &why);
+}
+
+/* A moderator sends somebody out; an outcast's tokens are good for nothing here any more. */
+static void expel(struct realm *r, struct session *s, const struct xml_node *iq,
+                  struct occupant *target, bool outcast)
+{
+    struct occupant *by = s->upper;
+    const struct xml_node *item = xml_child(xml_child(iq, "query", NULL), "item", NULL);
+    char reason[256];
+    if (!target) {
+        xmpp_error(r->xmpp, s, iq, "cancel", "item-not-found", NULL);
+        return;
+    }
+    if (rights_staff(&target->session->token) || target == by) {
+        xmpp_error(r->xmpp, s, iq, "cancel", "not-allowed", NULL);
+        return;
+    }
+    (void)slice_copy(xml_text(xml_child(item, "reason", NULL)), reason, sizeof reason); /* cut */
+    xmpp_result(r->xmpp, s, iq);
+    if (outcast && member_person(target)[0])
+        room_ban(r, target->room, member_person(target), BAN_FOR_GOOD);
+    struct departure why = {.reason = reason, .actor = by->nick, .outcast = outcast};
+    send_away(r, target, member_person(by), &why);
 }
 
 static struct occupant *find_by_jid(const struct room *room, struct slice jid)
@@ -95,18 +124,11 @@ static void grant(struct realm *r, struct session *s, struct room *room, const s
 static void change_item(struct realm *r, struct session *s, struct room *room,
                         const struct xml_node *iq, const struct xml_node *item)
 {
-    struct occupant *by = s->upper;
     struct slice affiliation = xml_get(item, "affiliation");
-    bool kick = slice_eq_str(xml_get(item, "role"), "none");
-    struct occupant *target = room_member(room, xml_get(item, "nick"));
-    if (kick && !target) {
-        xmpp_error(r->xmpp, s, iq, "cancel", "item-not-found", NULL);
-    } else if (kick && (rights_staff(&target->session->token) || target == by)) {
-        xmpp_error(r->xmpp, s, iq, "cancel", "not-allowed", NULL);
-    } else if (kick) {
-        xmpp_result(r->xmpp, s, iq);
-        admin_kick(r, target, by->nick, member_person(by),
-                   xml_text(xml_child(item, "reason", NULL)));
+    if (slice_eq_str(xml_get(item, "role"), "none")) {
+        expel(r, s, iq, room_member(room, xml_get(item, "nick")), false);
+    } else if (slice_eq_str(affiliation, "outcast")) {
+        expel(r, s, iq, find_by_jid(room, xml_get(item, "jid")), true);
     } else if (slice_eq_str(affiliation, "owner") || slice_eq_str(affiliation, "member") ||
                slice_eq_str(affiliation, "none")) {
         grant(r, s, room, iq, item);

@@ -300,8 +300,10 @@ struct room *room_of_jid(const struct realm *r, struct slice jid);
 struct room *room_get(struct realm *r, const char *name);
 /* Whether somebody with that token may be in; *ret_why is a defined condition. */
 bool room_admits(const struct realm *r, const struct room *room, const struct token *token);
-/* Sent out by web: only a newer token lets the person in again. */
-void room_ban(struct realm *r, struct room *room, const char *user);
+/* Only a token issued after `wall_ms` lets the person in again; BAN_FOR_GOOD: none, while the room
+ * lives. */
+#define BAN_FOR_GOOD INT64_MAX
+void room_ban(struct realm *r, struct room *room, const char *user, int64_t wall_ms);
 struct occupant *room_member(const struct room *room, struct slice nick);
 void room_broadcast(struct realm *r, struct room *room, struct text *text);
 void room_broadcast_taken(struct realm *r, struct room *room);
@@ -344,6 +346,7 @@ void presence_gone(struct realm *r, struct session *s);
 struct departure {
     const char *reason; /* shown text */
     const char *actor;  /* nick of who kicked; NULL: not a kick */
+    bool outcast;       /* a kick for good */
     bool destroyed;
 };
 void presence_leave(struct realm *r, struct occupant *o, const struct departure *why);

@@ -526,7 +526,8 @@ static void write_leave(struct realm *r, const struct occupant *o, const struct 
         xmpp_begin_stanza(r->xmpp, "presence", "unavailable", o->jid, NULL, slice_of(NULL, 0));
     xml_open(w, "x", NS_MUC_USER);
     xml_open(w, "item", NS_MUC_USER);
-    xml_put_str(w, "affiliation", o->rights.moderate && !why->actor ? "owner" : "none");
+    bool owner = o->rights.moderate && !why->actor;
+    xml_put_str(w, "affiliation", why->outcast ? "outcast" : owner ? "owner" : "none");
     xml_put_str(w, "role", "none");
     xml_put_str(w, "jid", o->session->jid);
     if (why->actor) {
@@ -544,7 +545,7 @@ static void write_leave(struct realm *r, const struct occupant *o, const struct 
     if (self)
         put_status(w, "110");
     if (why->actor)
-        put_status(w, "307");
+        put_status(w, why->outcast ? "301" : "307");
     xml_close(w);
     xml_close(w);
 }

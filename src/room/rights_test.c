@@ -299,6 +299,33 @@ static void moderators_kick_pupils(void **state)
     world_free(&k.w);
 }
 
+static void outcasts_stay_outside(void **state)
+{
+    struct class k = class_new(POLICY("true", "true", "true", "true", "true"));
+    char bare[128];
+    (void)snprintf(bare, sizeof bare, "%.*s", (int)strcspn(k.pupil->jid, "/"), k.pupil->jid);
+    client_send(k.teacher,
+                "<iq xmlns='jabber:client' type='set' id='o' to='" R "'><query "
+                "xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='outcast' "
+                "jid='%s'/></query></iq>",
+                bare);
+    client_expect(k.teacher, "id='o'", "type='result'", NULL);
+    client_expect(k.pupil, "unavailable", "affiliation='outcast'", "code='301'", NULL);
+    /* Not with a newer token either; somebody else comes in. */
+    k.w->wall_ms += 60000;
+    char *again = world_token(k.w, "p1", "P", "pupil", NULL, "r");
+    struct client *c = client_login(k.w, again);
+    client_send(c,
+                "<presence xmlns='jabber:client' to='" R "/%s'><x xmlns='" NS_MUC "'/></presence>",
+                c->nick);
+    client_expect(c, "<presence", "type='error'", "not-allowed", NULL);
+    char *other = world_token(k.w, "p2", "P", "pupil", NULL, "r");
+    assert_non_null(client_enter(k.w, "r", other, true));
+    free(again);
+    free(other);
+    world_free(&k.w);
+}
+
 static void staff_is_not_kicked(void **state)
 {
     struct class k = class_new(POLICY("true", "true", "true", "true", "true"));
@@ -465,6 +492,7 @@ int main(void)
         cmocka_unit_test(mute_holds_until_the_person_unmutes),
         cmocka_unit_test(pupils_cannot_moderate),
         cmocka_unit_test(moderators_kick_pupils),
+        cmocka_unit_test(outcasts_stay_outside),
         cmocka_unit_test(staff_is_not_kicked),
         cmocka_unit_test(moderation_can_be_granted),
         cmocka_unit_test(rooms_can_be_locked),

@@ -74,13 +74,14 @@ static bool is_banned(const struct room *room, const struct token *token)
     return false;
 }
 
-void room_ban(struct realm *r, struct room *room, const char *user)
+void room_ban(struct realm *r, struct room *room, const char *user, int64_t wall_ms)
 {
     struct ban *ban = &room->bans[room->next_ban++ % BANS_MAX];
     for (size_t i = 0; i < BANS_MAX; i++)
         if (strcmp(room->bans[i].user, user) == 0)
             ban = &room->bans[i];
-    ban->wall_ms = r->wall_ms;
+    if (strcmp(ban->user, user) != 0 || ban->wall_ms < wall_ms)
+        ban->wall_ms = wall_ms;
     if (copy_string(ban->user, sizeof ban->user, user) != 0)
         ban->user[0] = 0; /* nobody's token holds such a name */
     room_unsaved(r, room);

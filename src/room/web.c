@@ -149,7 +149,7 @@ static void remove_person(struct realm *r, json_t *message)
     const char *user = field(message, "user");
     bool found = room && *user;
     if (found)
-        room_ban(r, room, user);
+        room_ban(r, room, user, r->wall_ms);
     while (found) {
         found = false;
         LIST_EACH(node, &room->occupants)

@@ -7,6 +7,7 @@ enum {
     PROFILE_TWO_BYTE = 0x1000,
     PROFILE_TWO_BYTE_MASK = 0xfff0,
     ONE_BYTE_STOP = 15,
+    ONE_BYTE_MAX = 16, /* bytes of a value */
 };
 
 static int cut_padding(const struct reader *r, bool padded, struct rtp_packet *packet)
@@ -146,19 +147,33 @@ bool rtp_is_rtcp(struct slice packet)
     return packet.len >= 2 && packet.data[1] >= 192 && packet.data[1] <= 223;
 }
 
+static bool needs_two_bytes(const struct rtp_extension *extensions, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (extensions[i].value.len > ONE_BYTE_MAX)
+            return true;
+    return false;
+}
+
 static void put_extensions(struct writer *w, const struct rtp_extension *extensions, size_t count)
 {
+    bool two = needs_two_bytes(extensions, count);
     size_t len = 0;
     for (size_t i = 0; i < count; i++)
-        len += 1 + extensions[i].value.len;
+        len += (two ? 2 : 1) + extensions[i].value.len;
     size_t words = (len + 3) / 4;
-    writer_u16(w, PROFILE_ONE_BYTE);
+    writer_u16(w, two ? PROFILE_TWO_BYTE : PROFILE_ONE_BYTE);
     writer_u16(w, (uint16_t)words);
     for (size_t i = 0; i < count; i++) {
         const struct rtp_extension *extension = &extensions[i];
         assert(extension->id >= 1 && extension->id < ONE_BYTE_STOP);
-        assert(extension->value.len >= 1 && extension->value.len <= 16);
-        writer_u8(w, (uint8_t)((size_t)extension->id << 4 | (extension->value.len - 1)));
+        assert(extension->value.len >= 1 && extension->value.len <= UINT8_MAX);
+        if (two) {
+            writer_u8(w, extension->id);
+            writer_u8(w, (uint8_t)extension->value.len);
+        } else {
+            writer_u8(w, (uint8_t)((size_t)extension->id << 4 | (extension->value.len - 1)));
+        }
         writer_bytes(w, extension->value);
     }
     writer_zero(w, words * 4 - len);

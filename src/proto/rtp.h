@@ -47,8 +47,9 @@ int rtp_rtx_parse(struct slice payload, uint16_t *ret_sequence, struct slice *re
 /* Whether the bytes are RTCP, when both come on one port (RFC 5761 4). */
 bool rtp_is_rtcp(struct slice packet);
 
-/* Writes a header with one-byte extensions (ids 1 to 14, values of 1 to 16 bytes), padded to words.
- * Payload, and padding when `padding` is true, are the caller's to append. */
+/* Writes a header with extensions (ids 1 to 14, values of 1 to 255 bytes), padded to words: in the
+ * two-byte form when a value is longer than 16, which is too much for the other. Payload, and
+ * padding when `padding` is true, are the caller's to append. */
 struct rtp_header {
     uint8_t payload_type;
     bool marker;

@@ -73,6 +73,25 @@ static void two_byte_extensions_are_read(void **state)
     assert_int_equal(level, 20);
 }
 
+static void long_values_take_the_two_byte_form(void **state)
+{
+    (void)state;
+    uint8_t out[128];
+    uint8_t value[40] = {7};
+    struct writer w = writer_of(out, sizeof(out));
+    struct rtp_extension extensions[] = {{11, slice_of(value, sizeof(value))}, {5, SLICE("ab")}};
+    rtp_put_header(&w, &(struct rtp_header){.payload_type = 41}, extensions, 2);
+    writer_u8(&w, 'x');
+    struct rtp_packet packet;
+    struct slice got;
+    assert_int_equal(rtp_parse(slice_of(out, writer_len(&w)), &packet), 0);
+    assert_true(rtp_extension_find(&packet, 11, &got));
+    assert_true(slice_eq(got, extensions[0].value));
+    assert_true(rtp_extension_find(&packet, 5, &got));
+    assert_true(slice_eq_str(got, "ab"));
+    assert_true(slice_eq_str(packet.payload, "x"));
+}
+
 static void rtx_gives_the_original(void **state)
 {
     (void)state;
@@ -176,6 +195,7 @@ int main(void)
         cmocka_unit_test(header_survives_build_and_parse),
         cmocka_unit_test(padding_and_lengths_are_checked),
         cmocka_unit_test(two_byte_extensions_are_read),
+        cmocka_unit_test(long_values_take_the_two_byte_form),
         cmocka_unit_test(rtx_gives_the_original),
         cmocka_unit_test(unwrap_follows_both_ways),
         cmocka_unit_test(rtcp_is_told_apart),

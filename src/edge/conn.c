@@ -223,12 +223,13 @@ static void flush(struct conn *conn)
 {
     bool more = true;
     for (int round = 0; round < ROUNDS && more && conn->state != CONN_DEAD; round++) {
-        bool filled = false;
         while (!conn_over(conn) && conn_queued(conn) < FILL_MARK && conn_fill(conn))
-            filled = true;
+            ;
         if (conn->state == CONN_DEAD)
             return;
-        more = write_some(conn) && filled;
+        /* What goes out at once may have kept more from being filled in: only a round that had
+         * nothing to write is the last. */
+        more = conn_queued(conn) > 0 && write_some(conn);
     }
     if (conn->state == CONN_CLOSING && conn_queued(conn) == 0)
         shut(conn);

@@ -308,6 +308,35 @@ static void test_page(void **state)
     end(&f);
 }
 
+#define LARGE ((off_t)24 * 1024 * 1024)
+
+/* A client that takes nothing for a while and then all at once: whatever waits is out by one write,
+ * and the rest of the file must follow without anybody asking. */
+static void test_client_in_bursts(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct client client;
+    off_t got = 0;
+    begin(&f);
+    put_file(&f, "large.bin", "");
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/large.bin", f.folder);
+    assert_int_equal(truncate(path, LARGE), 0);
+    client_open(&f, &client, "GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n");
+    for (int i = 0; got < LARGE; i++) {
+        assert_true(i < 200);
+        turn(&f, 20); /* until the socket is full, and then some */
+        while (client_read(&client)) {
+            got += (off_t)client.in.len;
+            buf_clear(&client.in);
+        }
+    }
+    client_close(&client);
+    remove_file(&f, "large.bin");
+    end(&f);
+}
+
 static void test_settings(void **state)
 {
     (void)state;
@@ -347,9 +376,8 @@ static void test_settings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fan_out),
-        cmocka_unit_test(test_end_in_the_middle),
-        cmocka_unit_test(test_page),
+        cmocka_unit_test(test_fan_out),  cmocka_unit_test(test_end_in_the_middle),
+        cmocka_unit_test(test_page),     cmocka_unit_test(test_client_in_bursts),
         cmocka_unit_test(test_settings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,7 +88,7 @@ int call_text(struct call *call, const char *type, struct slice body)
 int call_file(struct call *call, const char *type, const char *file)
 {
     call_set_header(call, "content-type", type);
-    call_set_header(call, "cache-control", "private, no-cache");
+    call_set_header(call, "cache-control", "no-store");
     return finish(call, 200, file, slice_of(NULL, 0));
 }
 

@@ -125,7 +125,9 @@ static void answer_recording(struct edge *edge, struct exchange *exchange, const
         edge_refuse(edge, exchange, 404);
         return;
     }
-    put(exchange, "cache-control", "private, no-cache");
+    /* People's faces and voices stay on no disk of a shared computer. And with its cache Chromium
+     * names an end whenever it asks again for media, which file_answer could not cut. */
+    put(exchange, "cache-control", "no-store");
     file_answer(&file, &exchange->request, mime_type(slice_str(checked)), true,
                 &exchange->response);
     conn_respond(exchange);

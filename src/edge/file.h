@@ -20,7 +20,8 @@ void file_close(struct file *file);
 int file_read(const struct file *file, struct buf *out) MUST_USE;
 /* Answers a GET or HEAD with the file: 200, 206, 304 or 416 (RFC 9110, sections 13 and 14). The
  * response then owns the descriptor. Fields set before stay; Content-Type is added unless there is
- * one. `ranged`: ranges may be asked for. */
+ * one. `ranged`: ranges may be asked for; a media element gets an open one in pieces (section
+ * 15.3.7). */
 void file_answer(struct file *file, const struct request *request, const char *type, bool ranged,
                  struct response *response);
 

@@ -11,7 +11,7 @@ static int suffix(struct slice digits, uint64_t size, struct range *ret_range)
         len = size;
     if (len == 0)
         return ERR_NOT_FOUND;
-    *ret_range = (struct range){size - len, len};
+    *ret_range = (struct range){size - len, len, false};
     return 0;
 }
 
@@ -27,11 +27,12 @@ int range_parse(struct slice value, uint64_t size, struct range *ret_range)
     if (from.len == 0)
         return suffix(spec, size, ret_range);
     uint64_t first = 0, last = UINT64_MAX;
+    bool open = spec.len == 0;
     int err = slice_to_u64(from, UINT64_MAX, &first);
     if (err == ERR_FORMAT)
         return ERR_UNSUPPORTED;
     bool beyond = err == ERR_LIMIT || first >= size;
-    if (spec.len > 0) {
+    if (!open) {
         err = slice_to_u64(spec, UINT64_MAX, &last);
         if (err == ERR_FORMAT || (!err && !beyond && last < first))
             return ERR_UNSUPPORTED;
@@ -40,6 +41,6 @@ int range_parse(struct slice value, uint64_t size, struct range *ret_range)
         return ERR_NOT_FOUND;
     if (last >= size)
         last = size - 1;
-    *ret_range = (struct range){first, last - first + 1};
+    *ret_range = (struct range){first, last - first + 1, open};
     return 0;
 }

@@ -2,12 +2,15 @@
 #ifndef EDGE_RANGE_H
 #define EDGE_RANGE_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "base/slice.h"
 
 struct range {
     uint64_t first;
     uint64_t len;
+    bool open; /* "n-": no end was named */
 };
 
 /* The value of a Range field against a file of `size` bytes. ERR_NOT_FOUND: no byte of the file is

@@ -38,7 +38,7 @@ static void test_ranges(void **state)
         {"", 10, ERR_UNSUPPORTED, 0, 0},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct range range = {77, 77};
+        struct range range = {77, 77, false};
         assert_int_equal(range_parse(slice_str(cases[i].value), cases[i].size, &range),
                          cases[i].err);
         assert_int_equal(range.first, cases[i].err ? 77 : cases[i].first);
@@ -46,10 +46,23 @@ static void test_ranges(void **state)
     }
 }
 
+static void test_open(void **state)
+{
+    (void)state;
+    struct range range = {0};
+    assert_int_equal(range_parse(SLICE("bytes=7-"), 10, &range), 0);
+    assert_true(range.open);
+    assert_int_equal(range_parse(SLICE("bytes=7-9"), 10, &range), 0);
+    assert_false(range.open);
+    assert_int_equal(range_parse(SLICE("bytes=-3"), 10, &range), 0);
+    assert_false(range.open);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -134,6 +134,23 @@ def ranges(edge):
 
 
 @test()
+def media_elements_get_pieces(edge):
+    data = bytes(range(256)) * 4096
+    piece = 256 * 1024
+    edge.write("client", "sound.opus", data)
+    for kind in ("audio", "video"):
+        fields = f"Sec-Fetch-Dest: {kind}\r\n"
+        answer = edge.get("/sound.opus", fields + "Range: bytes=100-\r\n")
+        assert answer.status == 206 and answer.body == data[100:100 + piece]
+        assert answer.headers["content-range"] == f"bytes 100-{100 + piece - 1}/{len(data)}"
+        # The rest, an end that was named, and all of it come as they were asked for.
+        assert edge.get("/sound.opus", fields + f"Range: bytes={len(data) - 9}-\r\n").body == data[-9:]
+        assert edge.get("/sound.opus", fields + "Range: bytes=5-999999\r\n").body == data[5:1000000]
+        assert edge.get("/sound.opus", fields).body == data
+    assert edge.get("/sound.opus", "Sec-Fetch-Dest: empty\r\nRange: bytes=5-\r\n").body == data[5:]
+
+
+@test()
 def keep_alive_and_pipelining(edge):
     edge.write("client", "index.html", "page")
     both(edge)
@@ -389,6 +406,7 @@ def recordings(edge):
     answer = ask()
     assert answer.body == data and answer.headers["content-type"] == "video/mp4"
     assert answer.headers["content-disposition"] == "inline" and answer.headers["accept-ranges"] == "bytes"
+    assert answer.headers["cache-control"] == "no-store", "faces and voices stay on no disk"
     answer = ask("Range: bytes=1000000-1999999\r\n")
     assert answer.status == 206 and answer.body == data[1000000:2000000]
     assert ask(method="HEAD").headers["content-length"] == str(len(data))

@@ -100,6 +100,12 @@ export class School {
         this.data = mkdtempSync(join(tmpdir(), 'darasa-class-'));
         chmodSync(this.data, 0o755); // the children live as a user of their own
         this.network = new Network(`dc${process.pid % 10000}${name}`, HOST).start();
+        // A test whose time is over leaves nothing behind either: a long class takes gigabytes.
+        for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+            process.once(signal, () => {
+                console.log(`NOT OK ended by ${signal}`);
+                this.stop().finally(() => process.exit(1));
+            });
     }
 
     // Starts the release build behind the NAT, with a generated CA, and waits for its join links.
@@ -151,7 +157,7 @@ export class School {
             await until('server stopped', () => this.exited, 10).catch(() => this.process.kill('SIGKILL'));
         }
         this.network.stop();
-        rmSync(this.data, { recursive: true, force: true });
+        rmSync(this.data, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     }
 }
 

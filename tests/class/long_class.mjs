@@ -39,6 +39,14 @@ function sound(dir, number, seconds) {
 // Lays the spool into the school's data, as if the recorder had just ended. Before the school is started.
 export function lay(school, seconds) {
     const dir = mkdtempSync(join(tmpdir(), 'darasa-long-'));
+    try {
+        return write(school, seconds, dir);
+    } finally {
+        rmSync(dir, { recursive: true, force: true });
+    }
+}
+
+function write(school, seconds, dir) {
     const home = join(school.data, 'recordings', ID);
     mkdirSync(join(home, 'spool'), { recursive: true });
     mkdirSync(join(home, 'out'));
@@ -59,7 +67,6 @@ export function lay(school, seconds) {
     writeFileSync(scene, JSON.stringify({ duration: seconds, wall_ms: Date.now() - seconds * 1000, loss: 0.01, repaired: 1, people, records: events }));
     execFileSync('ninja', ['-C', join(TOP, 'build/release'), 'tests/tools/spool_gen'], { stdio: 'ignore' });
     execFileSync(join(TOP, 'build/release/tests/tools/spool_gen'), [scene, join(home, 'spool')]);
-    rmSync(dir, { recursive: true, force: true });
     return readdirSync(join(home, 'spool')).reduce((sum, name) => sum + statSync(join(home, 'spool', name)).size, 0);
 }
 

@@ -107,8 +107,10 @@ for await (const line of createInterface({ input: process.stdin })) {
             reply = { id: request.id, error: String(error?.message ?? error) };
         }
         process.stdout.write(JSON.stringify(reply) + '\n');
-        if (request.op === 'close')
+        if (request.op === 'close') {
+            rmSync(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
             process.exit(0);
+        }
     })();
 }
 await browser.close().catch(() => {});

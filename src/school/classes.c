@@ -150,13 +150,7 @@ int class_people_each(struct sql *sql, const char *id, person_visit visit, void 
                   " WHERE c.id=?1) AND NOT EXISTS(SELECT 1 FROM class_person x WHERE x.class=?1"
                   " AND x.person=p.id AND x.excluded=1) ORDER BY p.role DESC, p.name, p.id",
                   SQL_VALUES(sql_str(id)), &rows);
-    while (!err && (err = sql_next(rows)) == 1) {
-        struct person person;
-        person_read(rows, &person);
-        err = visit(arg, &person);
-    }
-    sql_end(&rows);
-    return err;
+    return err ? err : person_visit_rows(&rows, visit, arg);
 }
 
 int class_has(struct sql *sql, const char *id, const char *person, bool *ret_has)

@@ -83,13 +83,7 @@ int course_people_each(struct sql *sql, const char *id, person_visit visit, void
                         " ON cp.person=p.id WHERE cp.course=?1 AND p.deleted=0"
                         " ORDER BY p.name, p.id",
                         SQL_VALUES(sql_str(id)), &rows);
-    while (!err && (err = sql_next(rows)) == 1) {
-        struct person person;
-        person_read(rows, &person);
-        err = visit(arg, &person);
-    }
-    sql_end(&rows);
-    return err;
+    return err ? err : person_visit_rows(&rows, visit, arg);
 }
 
 int course_has(struct sql *sql, const char *id, const char *person, bool *ret_has)

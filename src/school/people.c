@@ -152,6 +152,18 @@ int person_hash(struct sql *sql, const char *id, char ret_hash[PASSWORD_HASH_MAX
     return err == 1 ? 0 : err == 0 ? ERR_NOT_FOUND : err;
 }
 
+int person_visit_rows(struct sql_rows **rows, person_visit visit, void *arg)
+{
+    int err = 0;
+    while (!err && (err = sql_next(*rows)) == 1) {
+        struct person person;
+        person_read(*rows, &person);
+        err = visit(arg, &person);
+    }
+    sql_end(rows);
+    return err;
+}
+
 int person_each(struct sql *sql, person_visit visit, void *arg)
 {
     struct sql_rows *rows = NULL;
@@ -159,13 +171,7 @@ int person_each(struct sql *sql, person_visit visit, void *arg)
                         "SELECT " PERSON_COLUMNS " FROM person p WHERE p.deleted=0"
                         " ORDER BY p.name, p.id LIMIT 20000",
                         SQL_NONE, &rows);
-    while (!err && (err = sql_next(rows)) == 1) {
-        struct person person;
-        person_read(rows, &person);
-        err = visit(arg, &person);
-    }
-    sql_end(&rows);
-    return err;
+    return err ? err : person_visit_rows(&rows, visit, arg);
 }
 
 static int end_sessions(struct sql *sql, const char *id, const char *keep)

@@ -69,5 +69,7 @@ int person_count_admins(struct sql *sql, int64_t *ret_count) MUST_USE;
     "p.password IS NOT NULL"
 #define PERSON_COLUMN_COUNT 8
 void person_read(struct sql_rows *rows, struct person *ret_person);
+/* Reads all rows of such a query and ends it. */
+int person_visit_rows(struct sql_rows **rows, person_visit visit, void *arg) MUST_USE;
 
 #endif

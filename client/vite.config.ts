@@ -1,17 +1,20 @@
 import { defineConfig, type Plugin } from 'vite';
 
-/** Links lead into a class: its code and style are fetched beside the first script, not after it. */
-const fetchClassPage: Plugin = {
-  name: 'fetch-class-page',
+/** Links lead into a class: a small script runs before all others, and the code and style of a class are fetched beside
+ * the first page's, not after them. */
+const wayIn: Plugin = {
+  name: 'way-in',
   transformIndexHtml: {
     order: 'post',
     handler(html, { bundle }) {
       const chunks = Object.values(bundle ?? {});
+      const early = chunks.find((chunk) => chunk.type === 'chunk' && chunk.facadeModuleId?.endsWith('/src/early.ts'));
       const page = chunks.find((chunk) => chunk.type === 'chunk' && chunk.facadeModuleId?.endsWith('/class/page.tsx'));
-      if (page?.type !== 'chunk') return html;
+      if (page?.type !== 'chunk' || early?.type !== 'chunk') throw new Error('no way into a class');
       const scripts = [page.fileName, ...page.imports].filter((file) => !html.includes(file));
       const styles = [...(page.viteMetadata?.importedCss ?? [])];
       return [
+        { tag: 'script', attrs: { type: 'module', async: true, crossorigin: true, fetchpriority: 'high', src: `/${early.fileName}` }, injectTo: 'head-prepend' as const },
         ...scripts.map((file) => ({ tag: 'link', attrs: { rel: 'modulepreload', crossorigin: true, href: `/${file}` }, injectTo: 'head' as const })),
         ...styles.map((file) => ({ tag: 'link', attrs: { rel: 'preload', as: 'style', crossorigin: true, href: `/${file}` }, injectTo: 'head' as const })),
       ];
@@ -20,9 +23,10 @@ const fetchClassPage: Plugin = {
 };
 
 export default defineConfig({
-  plugins: [fetchClassPage],
+  plugins: [wayIn],
   esbuild: { jsx: 'automatic', jsxImportSource: 'preact', legalComments: 'none' },
   build: {
+    rollupOptions: { input: ['index.html', 'src/early.ts'] },
     target: ['es2020', 'chrome89', 'firefox90', 'safari14.1'],
     // The server's policy is default-src 'self': nothing may become a data: address.
     assetsInlineLimit: 0,

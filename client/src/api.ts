@@ -17,6 +17,8 @@ export interface Me {
   organisation: { id: string; name: string; policy: Policy };
   csrf: string;
   next?: string;
+  /** The ticket, when `next` is a class that may be entered now. */
+  join?: Join;
 }
 
 export interface PersonRef {
@@ -186,13 +188,19 @@ const id = encodeURIComponent;
 /** A ticket asked for before the page that wants it is there. */
 let early: { classId: string; ticket: Promise<Join> } | null = null;
 
-/** Asks for the ticket of the class this address leads to, while the page's code is still on its way. */
-export function joinEarly(path: string): void {
-  const classId = /^\/class\/([^/]+)$/.exec(path)?.[1];
-  if (!classId) return;
-  const ticket = call<Join>('POST', `/api/classes/${classId}/join`, {});
-  ticket.catch(() => undefined);
+/** Sees to the ticket of the class this address leads to, while the page's code is still on its way. */
+export function joinEarly(me: Me, path: string): Promise<Join | null> {
+  const classId = /^\/class\/([^/]+)$/.exec(me.next ?? path)?.[1];
+  if (!classId) return Promise.resolve(null);
+  const ticket = me.join ? Promise.resolve(me.join) : call<Join>('POST', `/api/classes/${classId}/join`, {});
   early = { classId: decodeURIComponent(classId), ticket };
+  return ticket;
+}
+
+/** Where the stream of this ticket is opened. */
+export function socketUrl(join: Join): string {
+  const glue = join.websocket.includes('?') ? '&' : '?';
+  return `${join.websocket}${glue}room=${encodeURIComponent(join.room)}&token=${encodeURIComponent(join.token)}`;
 }
 
 function join(classId: string): Promise<Join> {

@@ -1,43 +1,16 @@
 /* Words in the reader's language. Catalogues are fetched one at a time; plurals follow Intl.PluralRules. */
 import type { Catalogue, Entry, Key } from './messages/catalogue';
 import { Store } from './store';
+import { isLanguage, Language, LANGUAGES, LOADERS, preferredLanguage, STORED } from './words';
 
-export type Language = 'en' | 'fr' | 'ar';
-export type { Key };
-
-export const LANGUAGES: Record<Language, string> = { en: 'English', fr: 'Français', ar: 'العربية' };
-
-const LOADERS: Record<Language, () => Promise<{ default: Catalogue }>> = {
-  en: () => import('./messages/en'),
-  fr: () => import('./messages/fr'),
-  ar: () => import('./messages/ar'),
-};
-
-const STORED = 'darasa-language';
+export { LANGUAGES };
+export type { Key, Language };
 
 export const language = new Store<Language>('en');
 let catalogue: Partial<Catalogue> = {};
 let plurals = new Intl.PluralRules('en');
 /** Digits and calendar every school in the region reads. */
 const LOCALES: Record<Language, string> = { en: 'en-GB', fr: 'fr', ar: 'ar-u-nu-latn-ca-gregory' };
-
-const isLanguage = (value: string | null | undefined): value is Language =>
-  value !== null && value !== undefined && Object.prototype.hasOwnProperty.call(LANGUAGES, value);
-
-export function preferredLanguage(): Language {
-  let stored: string | null = null;
-  try {
-    stored = localStorage.getItem(STORED);
-  } catch {
-    // No storage: the browser's own languages decide.
-  }
-  if (isLanguage(stored)) return stored;
-  for (const tag of navigator.languages ?? []) {
-    const base = tag.slice(0, 2).toLowerCase();
-    if (isLanguage(base)) return base;
-  }
-  return 'en';
-}
 
 export async function loadLanguage(wanted: string | null): Promise<void> {
   const next = isLanguage(wanted) ? wanted : preferredLanguage();

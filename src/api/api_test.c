@@ -854,7 +854,10 @@ static void demo_is_ready_and_stays(void **state)
     const char *next = bench_text(b.json, "next");
     assert_memory_equal(next, "/class/", 7);
     assert_false(json_is_true(bench_at(b.json, "user.mustChangePassword")));
+    const char *room = text("%s", bench_text(b.json, "join.room"));
+    assert_string_equal(bench_text(b.json, "join.me.role"), "pupil");
     assert_int_equal(ask(&pupil, "POST", text("/api/classes/%s/join", next + 7), NULL), 200);
+    assert_string_equal(bench_text(b.json, "room"), room);
     /* A second start: the same people and class, new links, and the old ones still work. */
     assert_int_equal(api_start(b.api, "run 1", b.now), 0);
     assert_int_equal(json_array_size(bench_at(b.controls, "1.links")), 7);

@@ -327,21 +327,12 @@ int api_class_people(struct call *call)
 
 int api_class_join(struct call *call)
 {
-    struct sql *sql = call->api->sql;
-    const struct person *me = &call->session.person;
     struct class class;
-    bool in = false, may = false;
-    int err = class_find(sql, call->parts[0], &class);
+    struct join_person person;
+    int err = join_find(call, call->parts[0], &class, &person);
     if (err == ERR_NOT_FOUND)
         return call_fail(call, 404, "unknown-class", "There is no such class for you.");
-    if (!err)
-        err = class_has(sql, class.id, me->id, &in);
-    if (!err)
-        err = class_may_manage(sql, class.id, me, &may);
-    if (err)
-        return err;
-    if (!in && !may)
+    if (err == ERR_DENIED)
         return call_fail(call, 403, "not-enrolled", "You are not enrolled in this class.");
-    struct join_person person = {me->id, me->name, may ? JOIN_TEACHER : JOIN_PUPIL};
-    return join_answer(call, &class, &person);
+    return err ? err : join_answer(call, &class, &person);
 }

@@ -22,6 +22,24 @@ int64_t join_expiry(const struct class *class, msec_t now)
     return until / MSEC_PER_SEC;
 }
 
+int join_find(struct call *call, const char *id, struct class *ret_class,
+              struct join_person *ret_person)
+{
+    struct sql *sql = call->api->sql;
+    const struct person *me = &call->session.person;
+    bool in = false, may = false;
+    int err = class_find(sql, id, ret_class);
+    if (!err)
+        err = class_has(sql, id, me->id, &in);
+    if (!err)
+        err = class_may_manage(sql, id, me, &may);
+    if (!err && !in && !may)
+        err = ERR_DENIED;
+    if (!err)
+        *ret_person = (struct join_person){me->id, me->name, may ? JOIN_TEACHER : JOIN_PUPIL};
+    return err;
+}
+
 void join_websocket(const char *base, char ret_url[CALL_URL_SIZE])
 {
     (void)snprintf(ret_url, CALL_URL_SIZE, "ws%s/xmpp-websocket", base + strlen("http"));

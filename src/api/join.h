@@ -12,6 +12,10 @@ struct join_person {
     enum join_role role;
 };
 
+/* As whom the one signed in may enter this class. ERR_NOT_FOUND: there is none; ERR_DENIED: not
+ * theirs. `ret_person` points into call->session. */
+int join_find(struct call *call, const char *id, struct class *ret_class,
+              struct join_person *ret_person) MUST_USE;
 /* The Join of docs/api.md as a new reference; NULL without memory. */
 json_t *join_json(struct call *call, const struct class *class, const struct join_person *person);
 /* The same answered: 409 when the class is not open. */

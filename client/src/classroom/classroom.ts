@@ -1,5 +1,5 @@
 /* The live class in this browser: joins signalling and media and gives the pages one state to draw. */
-import type { Join } from '../api';
+import { Join, socketUrl } from '../api';
 import type { Purpose } from '../media/encodings';
 import { canUseDevices } from '../media/devices';
 import { keepAwake } from '../media/awake';
@@ -8,6 +8,7 @@ import { Peer } from '../media/peer';
 import { QualityProbe } from '../media/quality';
 import { Sinks } from '../media/sinks';
 import { BridgeChannel, ReceiverConstraints, SentVideoType } from '../signalling/bridge-channel';
+import { takeSocket } from '../signalling/early-socket';
 import { iceServers } from '../signalling/external-services';
 import {
   buildAccept, buildSourceChange, buildTerminate, JingleError, parseInitiate, parseSources, RemoteSource, Session,
@@ -265,6 +266,7 @@ export class Classroom {
     if (!join) return;
     const stream = new XmppStream({
       domain: join.domain,
+      openSocket: takeSocket,
       url: () => this.streamUrl(),
       onState: (state, reason) => {
         if (this.stream === stream) this.streamState(state, reason);
@@ -295,8 +297,7 @@ export class Classroom {
       }
       if (join !== this.join) this.takeJoin(join);
     }
-    const glue = join.websocket.includes('?') ? '&' : '?';
-    return `${join.websocket}${glue}room=${encodeURIComponent(join.room)}&token=${encodeURIComponent(join.token)}`;
+    return socketUrl(join);
   }
 
   private streamState(state: StreamState, reason: string): void {

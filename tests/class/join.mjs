@@ -80,6 +80,19 @@ export function lookOurs() {
     return { videos, tones: [...tones].sort((a, b) => a - b) };
 }
 
+// The same of any client; a stock one keeps pictures and sound by endpoint.
+const lookStock = () => window.__stock.look();
+async function look(p) {
+    if (!await p.eval(() => Boolean(window.__stock)))
+        return p.eval(lookOurs);
+    const videos = {}, tones = [];
+    for (const [endpoint, seen] of Object.entries(await p.eval(lookStock))) {
+        videos[endpoint] = seen.videos?.filter(Boolean) ?? [];
+        tones.push(...seen.audio ?? []);
+    }
+    return { videos, tones: tones.sort((a, b) => a - b) };
+}
+
 // Each stream that comes in and goes out, for those who wonder why somebody is not seen or heard.
 async function streams() {
     const out = [];
@@ -95,7 +108,7 @@ async function streams() {
 export async function allSeeAll(until, people, seconds = 40) {
     for (const p of people)
         await until(`${p.kind} ${p.identity} sees and hears all`, async () => {
-            const seen = await p.eval(lookOurs);
+            const seen = await look(p);
             const others = people.filter(q => q !== p);
             const missing = others.filter(q => !seen.videos[q.endpoint]?.some(v => v.number === q.identity));
             const tones = others.map(q => q.identity).sort((a, b) => a - b);

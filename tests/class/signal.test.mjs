@@ -1,6 +1,6 @@
 // Stock clients live through the death of signal and of the bridge; moderation and recording by their own means.
 import { Participant, School, finish, sleep, test, until } from './harness.mjs';
-import { joinStock } from './join.mjs';
+import { allSeeAll, joinStock } from './join.mjs';
 
 const school = new School('signal');
 const people = [];
@@ -8,18 +8,6 @@ const look = p => p.eval(() => window.__stock.look());
 const mute = (p, how) => p.eval(how => window.__stock.locals.find(t => t.getType() === 'audio')[how](), how);
 const silent = (p, q) => until('silence', async () => !(await look(p))[q.endpoint]?.audio?.length, 10);
 const heard = (p, q) => until('tone again', async () => (await look(p))[q.endpoint]?.audio?.[0] === q.identity, 15);
-
-async function allSeeAll(list, seconds = 30) {
-    for (const p of list)
-        await until(`${p.identity} sees and hears all`, async () => {
-            const seen = await look(p);
-            const missing = list.filter(q => q !== p && !(seen[q.endpoint]?.videos?.some(v => v?.number === q.identity)
-                && seen[q.endpoint]?.audio?.[0] === q.identity));
-            if (missing.length)
-                throw new Error(`misses ${missing.map(q => q.identity)}: ${JSON.stringify(seen)}`);
-            return true;
-        }, seconds, 500);
-}
 
 try {
     await school.start();
@@ -30,7 +18,7 @@ try {
     await test('a teacher and a pupil join', school, async () => {
         await joinStock(people[0], links[0]);
         await joinStock(people[1], links[1]);
-        await allSeeAll(people);
+        await allSeeAll(until, people);
     });
     await test('signal killed: nobody joins or leaves, chat goes on', school, async () => {
         const before = await Promise.all(people.map(p => p.eval(() => JSON.stringify([window.__stock.seen.joined, window.__stock.seen.left]))));
@@ -44,7 +32,7 @@ try {
             if (after !== before[i] || await p.eval(() => window.__stock.seen.failed))
                 throw new Error(`${p.identity} noticed: ${before[i]} ${after}`);
         }
-        await allSeeAll(people);
+        await allSeeAll(until, people);
     });
     await test('mute works, one\'s own and the teacher\'s', school, async () => {
         await mute(people[1], 'mute');
@@ -59,13 +47,13 @@ try {
     await test('a third joins after the kill', school, async () => {
         people.push(await Participant.start(school, 'chromium', 3));
         await joinStock(people[2], links[2]);
-        await allSeeAll(people);
+        await allSeeAll(until, people);
     });
     await test('bridge killed: media comes back by itself', school, async () => {
         for (const pid of school.pids('bridge'))
             process.kill(pid, 'SIGKILL');
         await sleep(1000);
-        await allSeeAll(people, 14);
+        await allSeeAll(until, people, 14);
     });
     await test('recording by the stock button is shown to all', school, async () => {
         const id = await people[0].eval(() => window.__stock.conference.startRecording({ mode: 'file', appData: '{}' }).then(s => s.getID()));

@@ -1,25 +1,12 @@
 // Stock Jitsi libraries among themselves: who is seen and heard, both ways of signalling, layers, chat, mute, leave.
 import { existsSync } from 'node:fs';
 import { Participant, School, finish, sleep, test, until } from './harness.mjs';
-import { joinStock } from './join.mjs';
+import { allSeeAll, joinStock } from './join.mjs';
 
 const library = process.env.DARASA_STOCK_LIBRARY;
 const school = new School('stock');
 const people = [];
 const look = p => p.eval(() => window.__stock.look());
-
-// Everybody sees the number and hears the tone of everybody else, and nobody else's.
-async function allSeeAll(list, seconds = 30) {
-    for (const p of list)
-        await until(`${p.identity} sees and hears all`, async () => {
-            const seen = await look(p);
-            const missing = list.filter(q => q !== p && !(seen[q.endpoint]?.videos?.some(v => v?.number === q.identity)
-                && seen[q.endpoint]?.audio?.[0] === q.identity));
-            if (missing.length)
-                throw new Error(`misses ${missing.map(q => q.identity)}: ${JSON.stringify(seen)}`);
-            return true;
-        }, seconds, 500);
-}
 
 try {
     await school.start();
@@ -31,11 +18,11 @@ try {
     await test('two stock clients see and hear each other', school, async () => {
         await joinStock(people[0], links[0], options(0));
         await joinStock(people[1], links[1], options(1));
-        await allSeeAll(people.slice(0, 2));
+        await allSeeAll(until, people.slice(0, 2));
     });
     await test('a third joins and all see and hear all', school, async () => {
         await joinStock(people[2], links[2], options(2));
-        await allSeeAll(people);
+        await allSeeAll(until, people);
     });
     await test('public and private chat arrive', school, async () => {
         await people[0].eval(() => window.__stock.conference.sendTextMessage('good morning <all> & everybody'));

@@ -7,7 +7,6 @@
 #include "crypto/random.h"
 #include "crypto/srtp_cipher.h"
 
-#define CM_TAG_SIZE 10
 #define RTP_HEADER 12
 #define RTCP_HEADER 8
 #define SRTCP_INDEX_SIZE 4
@@ -15,6 +14,8 @@
 #define SRTCP_INDEX_MAX UINT32_C(0x7fffffff)
 #define WINDOW_SIZE 128 /* at least 64 by RFC 3711, section 3.3.2 */
 #define PACKET_MAX 65535
+/* Packets worked on side by side: four for each of 16 lanes, so that few are left for the end. */
+#define CM_BATCH 64
 
 /* The labels of RFC 3711, section 4.3.2; those of RTCP follow at +3. */
 enum { LABEL_CIPHER = 0, LABEL_AUTH = 1, LABEL_SALT = 2, LABEL_RTCP = 3 };
@@ -43,6 +44,7 @@ struct keyset {
 
 struct srtp {
     enum srtp_profile profile;
+    struct srtp_engine *engine;
     struct keyset rtp;
     struct keyset rtcp;
     struct stream *streams; /* open addressing */
@@ -156,8 +158,9 @@ static bool derive(const struct srtp_keys *keys, size_t salt_len, unsigned label
     memcpy(iv, keys->salt, salt_len);
     iv[7] ^= (uint8_t)label;
     memset(out, 0, len);
-    struct ctr_key *prf = ctr_key_new(keys->key);
-    bool done = prf && ctr_xor(prf, iv, slice_of(NULL, 0), slice_of(out, len), out);
+    struct ctr_key *prf = ctr_key_new(NULL, keys->key);
+    const struct slice zeros[TEXT_PARTS] = {slice_of(out, len)};
+    bool done = prf && ctr_xor(prf, iv, zeros, out);
     ctr_key_free(&prf);
     return done;
 }
@@ -175,7 +178,7 @@ static bool set_keys(struct srtp_engine *engine, const struct srtp_keys *keys, u
         set->gcm = gcm_key_new(engine, cipher);
         done = set->gcm;
     } else if (done) {
-        set->ctr = ctr_key_new(cipher);
+        set->ctr = ctr_key_new(engine, cipher);
         set->hmac = hmac_key_new(slice_of(auth, sizeof auth));
         done = set->ctr && set->hmac;
     }
@@ -192,6 +195,7 @@ int srtp_new(struct srtp_engine *engine, const struct srtp_keys *keys, struct sr
     if (!srtp)
         return ERR_MEMORY;
     srtp->profile = keys->profile;
+    srtp->engine = engine;
     srtp->seed = random_u32() | 1;
     srtp->cap = 8;
     srtp->streams = calloc(srtp->cap, sizeof *srtp->streams);
@@ -261,43 +265,81 @@ size_t srtp_rtp_header(struct slice packet)
     return len <= packet.len ? len : 0;
 }
 
+/* An RTP packet that may be encrypted: where it stands among those of its SSRC. */
+struct place {
+    struct stream *stream;
+    uint32_t ssrc;
+    uint64_t index;
+    size_t plain; /* length without the tag */
+};
+
+static int find_place(struct srtp_job *job, struct place *ret_place)
+{
+    struct srtp *srtp = job->srtp;
+    struct place place = {.plain = job->clear.len + job->head.len + job->body.len + job->tail.len};
+    if (job->clear.len < RTP_HEADER || srtp_rtp_header(job->clear) != job->clear.len)
+        return ERR_FORMAT;
+    job->out_len = srtp_protected_len(job);
+    if (job->out_len > job->out_size || place.plain > PACKET_MAX)
+        return ERR_LIMIT;
+    place.ssrc = load_u32(job->clear.data + 8);
+    int err = keep_stream(srtp, place.ssrc, &place.stream);
+    if (err)
+        return err;
+    if (!guess_index(&place.stream->rtp, load_u16(job->clear.data + 2), &place.index) ||
+        !window_fresh(&place.stream->rtp, place.index))
+        return ERR_EXISTS;
+    *ret_place = place;
+    return 0;
+}
+
 static int protect_rtp(struct srtp_job *job)
 {
     struct srtp *srtp = job->srtp;
-    if (job->clear.len < RTP_HEADER || srtp_rtp_header(job->clear) != job->clear.len)
-        return ERR_FORMAT;
-    size_t plain = job->clear.len + job->head.len + job->body.len;
-    bool gcm = srtp->profile == SRTP_PROFILE_GCM;
-    size_t total = plain + (gcm ? GCM_TAG_SIZE : CM_TAG_SIZE);
-    if (total > job->out_size || plain > PACKET_MAX)
-        return ERR_LIMIT;
-    uint32_t ssrc = load_u32(job->clear.data + 8);
-    struct stream *stream;
-    int err = keep_stream(srtp, ssrc, &stream);
-    uint64_t index;
+    struct place at;
+    int err = find_place(job, &at);
     if (err)
         return err;
-    if (!guess_index(&stream->rtp, load_u16(job->clear.data + 2), &index) ||
-        !window_fresh(&stream->rtp, index))
-        return ERR_EXISTS;
-
+    const struct slice parts[TEXT_PARTS] = {job->head, job->body, job->tail};
     uint8_t *text = job->out + job->clear.len, iv[CTR_IV_SIZE];
     memcpy(job->out, job->clear.data, job->clear.len);
     bool done;
-    if (gcm) {
-        gcm_iv(&srtp->rtp, ssrc, index, iv);
-        done = gcm_seal(srtp->rtp.gcm, iv, job->clear, job->head, job->body, text);
+    if (srtp->profile == SRTP_PROFILE_GCM) {
+        gcm_iv(&srtp->rtp, at.ssrc, at.index, iv);
+        done = gcm_seal(srtp->rtp.gcm, iv, job->clear, parts, text);
     } else {
-        ctr_iv(&srtp->rtp, ssrc, index, iv);
-        done = ctr_xor(srtp->rtp.ctr, iv, job->head, job->body, text);
+        ctr_iv(&srtp->rtp, at.ssrc, at.index, iv);
+        done = ctr_xor(srtp->rtp.ctr, iv, parts, text);
         uint8_t roc[4], tag[HMAC_SHA1_SIZE];
-        hmac_sign(srtp->rtp.hmac, slice_of(job->out, plain), roc_bytes(index, roc), tag);
-        memcpy(job->out + plain, tag, CM_TAG_SIZE);
+        hmac_sign(srtp->rtp.hmac, slice_of(job->out, at.plain), roc_bytes(at.index, roc), tag);
+        memcpy(job->out + at.plain, tag, CM_TAG_SIZE);
     }
     if (!done)
         return ERR_MEMORY;
-    window_mark(&stream->rtp, index);
-    job->out_len = total;
+    window_mark(&at.stream->rtp, at.index);
+    return 0;
+}
+
+/* Lays a packet of counter mode out for cm_protect; from here its number counts as used. */
+static int lay_out(struct srtp_job *job, struct cm_packet *packet)
+{
+    struct place at;
+    int err = find_place(job, &at);
+    if (err)
+        return err;
+    const struct slice parts[] = {job->clear, job->head, job->body, job->tail};
+    uint8_t *to = job->out;
+    for (size_t i = 0; i < ARRAY_LEN(parts); to += parts[i++].len)
+        if (parts[i].len > 0)
+            memcpy(to, parts[i].data, parts[i].len);
+    (void)roc_bytes(at.index, to); /* the slice is of no use here */
+    *packet = (struct cm_packet){.ctr = job->srtp->rtp.ctr,
+                                 .hmac = job->srtp->rtp.hmac,
+                                 .out = job->out,
+                                 .clear = job->clear.len,
+                                 .len = at.plain};
+    ctr_iv(&job->srtp->rtp, at.ssrc, at.index, packet->iv);
+    window_mark(&at.stream->rtp, at.index);
     return 0;
 }
 
@@ -305,7 +347,8 @@ static int protect_rtcp(struct srtp_job *job)
 {
     struct srtp *srtp = job->srtp;
     struct slice packet = job->body;
-    if (packet.len < RTCP_HEADER || packet.len > PACKET_MAX || job->clear.len + job->head.len > 0)
+    if (packet.len < RTCP_HEADER || packet.len > PACKET_MAX ||
+        job->clear.len + job->head.len + job->tail.len > 0)
         return ERR_FORMAT;
     bool gcm = srtp->profile == SRTP_PROFILE_GCM;
     size_t total = packet.len + SRTCP_INDEX_SIZE + (gcm ? GCM_TAG_SIZE : CM_TAG_SIZE);
@@ -321,7 +364,7 @@ static int protect_rtcp(struct srtp_job *job)
         return ERR_LIMIT;
 
     uint8_t *text = job->out + RTCP_HEADER, iv[CTR_IV_SIZE], word[SRTCP_INDEX_SIZE];
-    struct slice body = slice_sub(packet, RTCP_HEADER, packet.len);
+    const struct slice parts[TEXT_PARTS] = {slice_sub(packet, RTCP_HEADER, packet.len)};
     store_u32(word, SRTCP_ENCRYPTED | (uint32_t)index);
     memcpy(job->out, packet.data, RTCP_HEADER);
     bool done;
@@ -330,12 +373,11 @@ static int protect_rtcp(struct srtp_job *job)
         memcpy(aad, packet.data, RTCP_HEADER);
         memcpy(aad + RTCP_HEADER, word, sizeof word);
         gcm_iv(&srtp->rtcp, ssrc, index, iv);
-        done =
-            gcm_seal(srtp->rtcp.gcm, iv, slice_of(aad, sizeof aad), slice_of(NULL, 0), body, text);
+        done = gcm_seal(srtp->rtcp.gcm, iv, slice_of(aad, sizeof aad), parts, text);
         memcpy(job->out + total - sizeof word, word, sizeof word);
     } else {
         ctr_iv(&srtp->rtcp, ssrc, index, iv);
-        done = ctr_xor(srtp->rtcp.ctr, iv, slice_of(NULL, 0), body, text);
+        done = ctr_xor(srtp->rtcp.ctr, iv, parts, text);
         memcpy(job->out + packet.len, word, sizeof word);
         uint8_t tag[HMAC_SHA1_SIZE];
         hmac_sign(srtp->rtcp.hmac, slice_of(job->out, packet.len), slice_of(word, sizeof word),
@@ -352,14 +394,55 @@ static int protect_rtcp(struct srtp_job *job)
 size_t srtp_protected_len(const struct srtp_job *job)
 {
     bool gcm = job->srtp->profile == SRTP_PROFILE_GCM;
-    return job->clear.len + job->head.len + job->body.len + (gcm ? GCM_TAG_SIZE : CM_TAG_SIZE) +
-           (job->rtcp ? SRTCP_INDEX_SIZE : 0);
+    return job->clear.len + job->head.len + job->body.len + job->tail.len +
+           (gcm ? GCM_TAG_SIZE : CM_TAG_SIZE) + (job->rtcp ? SRTCP_INDEX_SIZE : 0);
+}
+
+static bool is_cm_rtp(const struct srtp_job *job)
+{
+    return job->srtp->profile == SRTP_PROFILE_CM && !job->rtcp &&
+           job->head.len + job->body.len + job->tail.len > 0;
+}
+
+static void finish_side_by_side(struct srtp_job *const jobs[CM_BATCH], struct cm_packet *packets,
+                                size_t count)
+{
+    if (count > 0)
+        cm_protect(jobs[0]->srtp->engine, packets, count);
+    for (size_t i = 0; i < count; i++)
+        jobs[i]->err = packets[i].done ? 0 : ERR_MEMORY;
+}
+
+static void protect_side_by_side(struct srtp_job *jobs, size_t count)
+{
+    struct cm_packet packets[CM_BATCH];
+    struct srtp_job *waiting[CM_BATCH];
+    size_t ready = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!is_cm_rtp(&jobs[i]))
+            continue;
+        jobs[i].err = lay_out(&jobs[i], &packets[ready]);
+        if (jobs[i].err == 0)
+            waiting[ready++] = &jobs[i];
+        if (ready == CM_BATCH) {
+            finish_side_by_side(waiting, packets, ready);
+            ready = 0;
+        }
+    }
+    finish_side_by_side(waiting, packets, ready);
 }
 
 void srtp_protect(struct srtp_job *jobs, size_t count)
 {
+    size_t cm = 0;
     for (size_t i = 0; i < count; i++)
-        jobs[i].err = jobs[i].rtcp ? protect_rtcp(&jobs[i]) : protect_rtp(&jobs[i]);
+        cm += is_cm_rtp(&jobs[i]) && cm_batches(jobs[i].srtp->engine);
+    bool batch = cm >= CM_BATCH_MIN;
+    for (size_t i = 0; i < count; i++)
+        if (!batch || !is_cm_rtp(&jobs[i]))
+            jobs[i].err = jobs[i].rtcp ? protect_rtcp(&jobs[i]) : protect_rtp(&jobs[i]);
+    if (batch)
+        protect_side_by_side(jobs, count);
 }
 
 int srtp_unprotect_rtp(struct srtp *srtp, uint8_t *packet, size_t len, struct slice *ret_plain)
@@ -389,9 +472,9 @@ int srtp_unprotect_rtp(struct srtp *srtp, uint8_t *packet, size_t len, struct sl
         hmac_sign(srtp->rtp.hmac, slice_of(packet, plain), roc_bytes(index, roc), tag);
         if (!hash_equal(slice_of(tag, CM_TAG_SIZE), slice_of(packet + plain, CM_TAG_SIZE)))
             return ERR_AUTH;
-        struct slice text = slice_of(packet + header, plain - header);
+        const struct slice text[TEXT_PARTS] = {slice_of(packet + header, plain - header)};
         ctr_iv(&srtp->rtp, ssrc, index, iv);
-        if (!ctr_xor(srtp->rtp.ctr, iv, slice_of(NULL, 0), text, packet + header))
+        if (!ctr_xor(srtp->rtp.ctr, iv, text, packet + header))
             return ERR_MEMORY;
     }
     struct stream *stream;
@@ -410,7 +493,7 @@ static int open_rtcp(struct srtp *srtp, uint8_t *packet, size_t plain, uint32_t 
     bool encrypted = word & SRTCP_ENCRYPTED;
     uint8_t iv[CTR_IV_SIZE], word_bytes[SRTCP_INDEX_SIZE];
     store_u32(word_bytes, word);
-    struct slice text = slice_of(packet + RTCP_HEADER, plain - RTCP_HEADER);
+    const struct slice text[TEXT_PARTS] = {slice_of(packet + RTCP_HEADER, plain - RTCP_HEADER)};
     if (srtp->profile == SRTP_PROFILE_GCM) {
         /* Unencrypted, all of it is associated data: no WebRTC peer sends that. */
         if (!encrypted)
@@ -420,7 +503,7 @@ static int open_rtcp(struct srtp *srtp, uint8_t *packet, size_t plain, uint32_t 
         memcpy(aad + RTCP_HEADER, word_bytes, sizeof word_bytes);
         gcm_iv(&srtp->rtcp, ssrc, index, iv);
         return gcm_open(srtp->rtcp.gcm, iv, slice_of(aad, sizeof aad), packet + RTCP_HEADER,
-                        text.len)
+                        text[0].len)
                    ? 0
                    : ERR_AUTH;
     }
@@ -431,7 +514,7 @@ static int open_rtcp(struct srtp *srtp, uint8_t *packet, size_t plain, uint32_t 
                     slice_of(packet + plain + SRTCP_INDEX_SIZE, CM_TAG_SIZE)))
         return ERR_AUTH;
     ctr_iv(&srtp->rtcp, ssrc, index, iv);
-    if (encrypted && !ctr_xor(srtp->rtcp.ctr, iv, slice_of(NULL, 0), text, packet + RTCP_HEADER))
+    if (encrypted && !ctr_xor(srtp->rtcp.ctr, iv, text, packet + RTCP_HEADER))
         return ERR_MEMORY;
     return 0;
 }

@@ -48,15 +48,16 @@ int srtp_new(struct srtp_engine *engine, const struct srtp_keys *keys,
 /* Wipes the keys. */
 void srtp_free(struct srtp **srtp);
 
-/* One packet to protect. On the wire: clear, then head and body encrypted, then the tag. For RTP
- * `clear` is the RTP header with CSRCs and extensions; for RTCP (`rtcp`) leave `clear` and `head`
- * empty and give the compound packet as `body`. */
+/* One packet to protect. On the wire: clear, then head, body and tail encrypted, then the
+ * authentication tag. For RTP `clear` is the RTP header with CSRCs and extensions; for RTCP
+ * (`rtcp`) leave `clear`, `head` and `tail` empty and give the compound packet as `body`. */
 struct srtp_job {
     struct srtp *srtp;
     bool rtcp;
     struct slice clear;
     struct slice head;
     struct slice body;
+    struct slice tail;
     uint8_t *out; /* overlaps none of the above */
     size_t out_size;
     size_t out_len; /* result */
@@ -67,7 +68,8 @@ struct srtp_job {
 
 /* The length that the job will have in `out`. */
 size_t srtp_protected_len(const struct srtp_job *job);
-/* Protects all jobs; gather as many as there are, the work is shared out over them. */
+/* Protects all jobs, whose sessions have one engine; gather as many as there are: with counter mode
+ * eight and more are worked on side by side. */
 void srtp_protect(struct srtp_job *jobs, size_t count);
 
 /* Checks and decrypts in place. *ret_plain lies in `packet`. On failure the bytes are worthless.

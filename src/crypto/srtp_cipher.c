@@ -16,6 +16,7 @@
 #include <openssl/sha.h>
 
 #define SHA_BLOCK 64
+#define AES_ROUND_KEYS (11 * 16)
 
 struct srtp_engine {
     enum srtp_backend backend;
@@ -34,6 +35,9 @@ struct gcm_key {
 };
 
 struct ctr_key {
+#ifdef HAVE_IPSEC_MB
+    _Alignas(16) uint8_t rounds[AES_ROUND_KEYS]; /* first: it wants alignment */
+#endif
     EVP_CIPHER_CTX *ctx;
 };
 
@@ -109,13 +113,21 @@ static EVP_CIPHER_CTX *keyed(const EVP_CIPHER *cipher, const uint8_t *key, int e
     return ctx;
 }
 
+/* Zeroed, at a multiple of 64. */
+static void *aligned_new(size_t size)
+{
+    size_t whole = (size + 63) / 64 * 64;
+    void *memory = aligned_alloc(64, whole);
+    if (memory)
+        memset(memory, 0, whole);
+    return memory;
+}
+
 struct gcm_key *gcm_key_new(struct srtp_engine *engine, const uint8_t key[SRTP_KEY_SIZE])
 {
-    size_t size = (sizeof(struct gcm_key) + 63) / 64 * 64;
-    struct gcm_key *gcm = aligned_alloc(64, size);
+    struct gcm_key *gcm = aligned_new(sizeof *gcm);
     if (!gcm)
         return NULL;
-    memset(gcm, 0, size);
 #ifdef HAVE_IPSEC_MB
     if (engine->backend == SRTP_IPSEC_MB) {
         gcm->mgr = engine->mgr;
@@ -141,6 +153,14 @@ void gcm_key_free(struct gcm_key **key)
     *key = NULL;
 }
 
+static size_t parts_len(const struct slice parts[TEXT_PARTS])
+{
+    size_t len = 0;
+    for (size_t i = 0; i < TEXT_PARTS; i++)
+        len += parts[i].len;
+    return len;
+}
+
 /* OpenSSL takes an empty update with NULL for the end of the associated data. */
 static bool update(EVP_CIPHER_CTX *ctx, uint8_t *out, struct slice in)
 {
@@ -149,15 +169,22 @@ static bool update(EVP_CIPHER_CTX *ctx, uint8_t *out, struct slice in)
            (in.len <= INT32_MAX && EVP_CipherUpdate(ctx, out, &n, in.data, (int)in.len) == 1);
 }
 
-static bool evp_seal(struct gcm_key *key, const uint8_t *iv, struct slice aad, struct slice head,
-                     struct slice body, uint8_t *out)
+static bool update_parts(EVP_CIPHER_CTX *ctx, uint8_t *out, const struct slice parts[TEXT_PARTS])
+{
+    bool done = true;
+    for (size_t i = 0; i < TEXT_PARTS && done; out += parts[i++].len)
+        done = update(ctx, out, parts[i]);
+    return done;
+}
+
+static bool evp_seal(struct gcm_key *key, const uint8_t *iv, struct slice aad,
+                     const struct slice parts[TEXT_PARTS], uint8_t *out)
 {
     EVP_CIPHER_CTX *ctx = key->seal;
-    uint8_t *tag = out + head.len + body.len;
+    uint8_t *tag = out + parts_len(parts);
     int n = 0;
     return EVP_EncryptInit_ex(ctx, NULL, NULL, NULL, iv) == 1 && update(ctx, NULL, aad) &&
-           update(ctx, out, head) && update(ctx, out + head.len, body) &&
-           EVP_EncryptFinal_ex(ctx, tag, &n) == 1 &&
+           update_parts(ctx, out, parts) && EVP_EncryptFinal_ex(ctx, tag, &n) == 1 &&
            EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, GCM_TAG_SIZE, tag) == 1;
 }
 
@@ -173,21 +200,15 @@ static bool evp_open(struct gcm_key *key, const uint8_t *iv, struct slice aad, u
 }
 
 #ifdef HAVE_IPSEC_MB
-static void fast_seal(struct gcm_key *key, const uint8_t *iv, struct slice aad, struct slice head,
-                      struct slice body, uint8_t *out)
+static void fast_seal(struct gcm_key *key, const uint8_t *iv, struct slice aad,
+                      const struct slice parts[TEXT_PARTS], uint8_t *out)
 {
     struct gcm_context_data ctx;
-    uint8_t *tag = out + head.len + body.len;
-    if (head.len == 0) {
-        IMB_AES128_GCM_ENC(key->mgr, &key->fast, &ctx, out, body.data, body.len, iv, aad.data,
-                           aad.len, tag, GCM_TAG_SIZE);
-        return;
-    }
     IMB_AES128_GCM_INIT(key->mgr, &key->fast, &ctx, iv, aad.data, aad.len);
-    IMB_AES128_GCM_ENC_UPDATE(key->mgr, &key->fast, &ctx, out, head.data, head.len);
-    if (body.len > 0)
-        IMB_AES128_GCM_ENC_UPDATE(key->mgr, &key->fast, &ctx, out + head.len, body.data, body.len);
-    IMB_AES128_GCM_ENC_FINALIZE(key->mgr, &key->fast, &ctx, tag, GCM_TAG_SIZE);
+    for (size_t i = 0; i < TEXT_PARTS; out += parts[i++].len)
+        if (parts[i].len > 0)
+            IMB_AES128_GCM_ENC_UPDATE(key->mgr, &key->fast, &ctx, out, parts[i].data, parts[i].len);
+    IMB_AES128_GCM_ENC_FINALIZE(key->mgr, &key->fast, &ctx, out, GCM_TAG_SIZE);
 }
 
 static bool fast_open(struct gcm_key *key, const uint8_t *iv, struct slice aad, uint8_t *data,
@@ -202,15 +223,15 @@ static bool fast_open(struct gcm_key *key, const uint8_t *iv, struct slice aad, 
 #endif
 
 bool gcm_seal(struct gcm_key *key, const uint8_t iv[GCM_IV_SIZE], struct slice aad,
-              struct slice head, struct slice body, uint8_t *out)
+              const struct slice parts[TEXT_PARTS], uint8_t *out)
 {
 #ifdef HAVE_IPSEC_MB
     if (key->mgr) {
-        fast_seal(key, iv, aad, head, body, out);
+        fast_seal(key, iv, aad, parts, out);
         return true;
     }
 #endif
-    return evp_seal(key, iv, aad, head, body, out);
+    return evp_seal(key, iv, aad, parts, out);
 }
 
 bool gcm_open(struct gcm_key *key, const uint8_t iv[GCM_IV_SIZE], struct slice aad, uint8_t *data,
@@ -226,11 +247,16 @@ bool gcm_open(struct gcm_key *key, const uint8_t iv[GCM_IV_SIZE], struct slice a
     return right;
 }
 
-struct ctr_key *ctr_key_new(const uint8_t key[SRTP_KEY_SIZE])
+struct ctr_key *ctr_key_new(struct srtp_engine *engine, const uint8_t key[SRTP_KEY_SIZE])
 {
-    struct ctr_key *ctr = calloc(1, sizeof *ctr);
+    struct ctr_key *ctr = aligned_new(sizeof *ctr);
     if (!ctr)
         return NULL;
+#ifdef HAVE_IPSEC_MB
+    _Alignas(16) uint8_t unused[AES_ROUND_KEYS]; /* of decryption, which counter mode has not */
+    if (engine && engine->mgr)
+        IMB_AES_KEYEXP_128(engine->mgr, key, ctr->rounds, unused);
+#endif
     ctr->ctx = keyed(EVP_aes_128_ctr(), key, 1);
     if (!ctr->ctx)
         ctr_key_free(&ctr);
@@ -242,15 +268,16 @@ void ctr_key_free(struct ctr_key **key)
     if (!*key)
         return;
     EVP_CIPHER_CTX_free((*key)->ctx); /* wipes the key schedule */
+    hash_wipe(*key, sizeof **key);
     free(*key);
     *key = NULL;
 }
 
-bool ctr_xor(struct ctr_key *key, const uint8_t iv[CTR_IV_SIZE], struct slice head,
-             struct slice body, uint8_t *out)
+bool ctr_xor(struct ctr_key *key, const uint8_t iv[CTR_IV_SIZE],
+             const struct slice parts[TEXT_PARTS], uint8_t *out)
 {
-    return EVP_EncryptInit_ex(key->ctx, NULL, NULL, NULL, iv) == 1 && update(key->ctx, out, head) &&
-           update(key->ctx, out + head.len, body);
+    return EVP_EncryptInit_ex(key->ctx, NULL, NULL, NULL, iv) == 1 &&
+           update_parts(key->ctx, out, parts);
 }
 
 struct hmac_key *hmac_key_new(struct slice key)
@@ -296,3 +323,66 @@ void hmac_sign(const struct hmac_key *key, struct slice a, struct slice b,
     (void)SHA1_Update(&ctx, inner, sizeof inner);
     (void)SHA1_Final(out, &ctx);
 }
+
+#ifdef HAVE_IPSEC_MB
+static void take_back(const IMB_JOB *job)
+{
+    if (!job)
+        return;
+    struct cm_packet *p = job->user_data;
+    p->done = job->status == IMB_STATUS_COMPLETED;
+    memcpy(p->out + p->len, p->tag, CM_TAG_SIZE);
+}
+
+static void hand_in(IMB_MGR *mgr, struct cm_packet *p)
+{
+    IMB_JOB *job = IMB_GET_NEXT_JOB(mgr);
+    job->cipher_mode = IMB_CIPHER_CNTR;
+    job->cipher_direction = IMB_DIR_ENCRYPT;
+    job->chain_order = IMB_ORDER_CIPHER_HASH;
+    job->enc_keys = p->ctr->rounds;
+    job->dec_keys = p->ctr->rounds;
+    job->key_len_in_bytes = SRTP_KEY_SIZE;
+    job->iv = p->iv;
+    job->iv_len_in_bytes = CTR_IV_SIZE;
+    job->src = p->out;
+    job->dst = p->out + p->clear;
+    job->cipher_start_src_offset_in_bytes = p->clear;
+    job->msg_len_to_cipher_in_bytes = p->len - p->clear;
+    job->hash_alg = IMB_AUTH_HMAC_SHA_1;
+    job->hash_start_src_offset_in_bytes = 0;
+    job->msg_len_to_hash_in_bytes = p->len + 4;
+    job->u.HMAC._hashed_auth_key_xor_ipad = (const uint8_t *)&p->hmac->inner.h0;
+    job->u.HMAC._hashed_auth_key_xor_opad = (const uint8_t *)&p->hmac->outer.h0;
+    job->auth_tag_output = p->tag;
+    job->auth_tag_output_len_in_bytes = CM_TAG_MADE;
+    job->user_data = p;
+    take_back(IMB_SUBMIT_JOB(mgr));
+}
+
+/* Where OpenSSL keeps the five words of the state: in a row, as ipsec-mb wants them. */
+_Static_assert(offsetof(SHA_CTX, h4) == offsetof(SHA_CTX, h0) + 16, "words of SHA-1 in a row");
+
+bool cm_batches(const struct srtp_engine *engine)
+{
+    return engine->mgr != NULL;
+}
+
+void cm_protect(struct srtp_engine *engine, struct cm_packet *packets, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        hand_in(engine->mgr, &packets[i]);
+    for (const IMB_JOB *job; (job = IMB_FLUSH_JOB(engine->mgr));)
+        take_back(job);
+}
+#else
+bool cm_batches(const struct srtp_engine *engine)
+{
+    return false;
+}
+
+void cm_protect(struct srtp_engine *engine, struct cm_packet *packets, size_t count)
+{
+    /* Not called where cm_batches says no. */
+}
+#endif

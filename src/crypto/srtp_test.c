@@ -96,8 +96,9 @@ static void gcm_matches_rfc_7714(void **state)
         unhex("8040f17b8041f8d35501a0b2", aad);
         struct gcm_key *gcm = gcm_key_new(engine, key);
         assert_non_null(gcm);
-        assert_true(gcm_seal(gcm, iv, slice_of(aad, 12), SLICE("Gallia est"),
-                             SLICE(" omnis divisa in partes tres"), out));
+        const struct slice parts[TEXT_PARTS] = {SLICE("Gallia est"), SLICE(" omnis divisa"),
+                                                SLICE(" in partes tres")};
+        assert_true(gcm_seal(gcm, iv, slice_of(aad, 12), parts, out));
         expect(slice_of(out, 54), "f24de3a3fb34de6cacba861c9d7e4bcabe633bd50d294e6f42a5f47a51c7"
                                   "d19b36de3adf8833899d7f27beb16a9152cf765ee4390cce");
         assert_true(gcm_open(gcm, iv, slice_of(aad, 12), out, 38));
@@ -113,9 +114,11 @@ static void counter_mode_matches_rfc_3711(void **state)
     uint8_t key[16], iv[16], zero[48] = {0}, out[48];
     unhex("2b7e151628aed2a6abf7158809cf4f3c", key);
     unhex("f0f1f2f3f4f5f6f7f8f9fafbfcfd0000", iv);
-    struct ctr_key *ctr = ctr_key_new(key);
+    struct ctr_key *ctr = ctr_key_new(NULL, key);
     assert_non_null(ctr);
-    assert_true(ctr_xor(ctr, iv, slice_of(zero, 5), slice_of(zero, 43), out));
+    const struct slice parts[TEXT_PARTS] = {slice_of(zero, 5), slice_of(zero, 40),
+                                            slice_of(zero, 3)};
+    assert_true(ctr_xor(ctr, iv, parts, out));
     expect(slice_of(out, 48), "e03ead0935c95e80e166b16dd92b4eb4d23513162b02d0f72a43a2fe4a5f97ab"
                               "41e95b3bb0a2e8dd477901e4fca894c0");
     ctr_key_free(&ctr);
@@ -193,6 +196,86 @@ static void backends_agree_byte_for_byte(void **state)
     }
     pair_free(&slow);
     pair_free(&fast);
+}
+
+enum { BATCH = 100, BATCH_RECEIVERS = 7 };
+
+/* A batch as the worker makes it: packets of several receivers and sizes, in parts, some RTCP, some
+ * that cannot be; sequence numbers run over their end. */
+static size_t make_batch(struct srtp *const receivers[BATCH_RECEIVERS], uint32_t round,
+                         uint8_t headers[BATCH][12], const uint8_t *bytes, struct srtp_job *jobs)
+{
+    uint32_t random = round * 2654435761u + 1;
+    size_t count = 1 + round % BATCH;
+    for (size_t i = 0; i < count; i++) {
+        random = random * 1664525 + 1013904223;
+        size_t r = i * BATCH_RECEIVERS / count;
+        uint8_t *h = headers[i];
+        memcpy(h, "\x80\x64", 2);
+        store_u16(h + 2, (uint16_t)(65000 + round * 97 + i));
+        store_u32(h + 4, random);
+        store_u32(h + 8, (uint32_t)r);
+        jobs[i] = (struct srtp_job){.srtp = receivers[r],
+                                    .clear = slice_of(h, 12),
+                                    .head = slice_of(bytes, random >> 8 & 7),
+                                    .body = slice_of(bytes + 8, random >> 12 & 1023),
+                                    .tail = slice_of(bytes + 40, random >> 24 & 15)};
+        if (random >> 28 == 0)
+            jobs[i] = (struct srtp_job){
+                .srtp = receivers[r], .rtcp = true, .body = slice_of("\x81\xc8\0\1abcdefgh", 12)};
+        else if (random >> 28 == 1)
+            jobs[i].clear.len = 11;
+    }
+    return count;
+}
+
+static void batches_agree_with_single_packets(void **state)
+{
+    static uint8_t one[BATCH][1200], many[BATCH][1200], bytes[1200];
+    struct srtp_engine *probe = NULL;
+    if (srtp_engine_new(SRTP_IPSEC_MB, &probe))
+        skip();
+    srtp_engine_free(&probe);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * 31);
+    for (size_t p = 0; p < 2; p++) {
+        struct srtp_engine *slow, *fast;
+        struct srtp *a[BATCH_RECEIVERS], *b[BATCH_RECEIVERS];
+        assert_int_equal(srtp_engine_new(SRTP_OPENSSL, &slow), 0);
+        assert_int_equal(srtp_engine_new(SRTP_IPSEC_MB, &fast), 0);
+        for (size_t r = 0; r < BATCH_RECEIVERS; r++) {
+            struct srtp_keys keys = keys_of(PROFILES[p]);
+            keys.key[3] ^= (uint8_t)r;
+            assert_int_equal(srtp_new(slow, &keys, &a[r]), 0);
+            assert_int_equal(srtp_new(fast, &keys, &b[r]), 0);
+        }
+        for (uint32_t round = 0; round < 700; round++) {
+            uint8_t headers[BATCH][12];
+            struct srtp_job x[BATCH], y[BATCH];
+            size_t count = make_batch(a, round, headers, bytes, x);
+            (void)make_batch(b, round, headers, bytes, y);
+            for (size_t i = 0; i < count; i++) {
+                x[i].out = one[i];
+                y[i].out = many[i];
+                x[i].out_size = y[i].out_size = sizeof one[i];
+                srtp_protect(&x[i], 1);
+            }
+            srtp_protect(y, count);
+            for (size_t i = 0; i < count; i++) {
+                assert_int_equal(x[i].err, y[i].err);
+                if (x[i].err)
+                    continue;
+                assert_int_equal(x[i].out_len, y[i].out_len);
+                assert_memory_equal(one[i], many[i], x[i].out_len);
+            }
+        }
+        for (size_t r = 0; r < BATCH_RECEIVERS; r++) {
+            srtp_free(&a[r]);
+            srtp_free(&b[r]);
+        }
+        srtp_engine_free(&slow);
+        srtp_engine_free(&fast);
+    }
 }
 
 static void replayed_and_old_packets_are_refused(void **state)
@@ -309,6 +392,7 @@ int main(void)
         cmocka_unit_test(counter_mode_matches_rfc_3711),
         cmocka_unit_test(packets_match_another_implementation),
         cmocka_unit_test(backends_agree_byte_for_byte),
+        cmocka_unit_test(batches_agree_with_single_packets),
         cmocka_unit_test(replayed_and_old_packets_are_refused),
         cmocka_unit_test(a_sequence_number_is_encrypted_once),
         cmocka_unit_test(any_flipped_bit_is_refused),

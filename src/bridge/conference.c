@@ -434,7 +434,28 @@ void conference_add_pending(struct conference *c, const struct source *s, uint32
         c->counters.pending_full++;
         return;
     }
+    if (c->pending_count == 0)
+        c->pending_since = c->now;
+    c->pending_urgent |= s->state.kind == CONFERENCE_AUDIO;
     c->pending[c->pending_count++] = (struct conference_pending){s->index, number};
+}
+
+/* When what is pending leaves; USEC_NEVER: nothing is. */
+static usec_t pending_due(const struct conference *c)
+{
+    if (c->pending_count == 0)
+        return USEC_NEVER;
+    bool waits = !c->pending_urgent && c->pending_count < CONFERENCE_GATHER_PACKETS;
+    return waits ? c->pending_since + CONFERENCE_GATHER : c->now;
+}
+
+/* Somebody is there again: members are looked at more often. */
+static void wake(struct conference *c, usec_t now)
+{
+    c->now = c->last_input = now;
+    if (c->idle)
+        c->tick_at = now;
+    c->idle = false;
 }
 
 static const struct member_ssrc *find_ssrc(struct member *m, uint32_t ssrc)
@@ -495,7 +516,7 @@ int conference_input_rtp(struct conference *c, usec_t now, struct conference_sea
     struct member *m = conference_member(c, seat);
     if (!m)
         return ERR_NOT_FOUND;
-    c->now = c->last_input = now;
+    wake(c, now);
     c->counters.rtp_in++;
     struct rtp_packet packet;
     if (rtp_parse(bytes, &packet) != 0) {
@@ -538,7 +559,7 @@ int conference_input_rtcp(struct conference *c, usec_t now, struct conference_se
     struct member *m = conference_member(c, seat);
     if (!m)
         return ERR_NOT_FOUND;
-    c->now = c->last_input = now;
+    wake(c, now);
     int err = reports_input(c, m, now, packet);
     if (err)
         c->counters.malformed++;
@@ -564,11 +585,9 @@ static void refresh(struct conference *c, usec_t now)
             c->members[i]->share_dirty = true;
 }
 
-usec_t conference_tick(struct conference *c, usec_t now)
+/* Everything that follows from time, for everybody. */
+static void tick_all(struct conference *c, usec_t now)
 {
-    c->now = now;
-    if (c->member_end == 0)
-        return USEC_NEVER;
     if (speaker_tick(&c->speaker, now)) {
         c->speaker_dirty = c->notice_dirty = c->order_dirty = true;
         capture_speaker(c, now);
@@ -587,19 +606,33 @@ usec_t conference_tick(struct conference *c, usec_t now)
         c->notice_dirty = c->notice_dirty || (m->connected && now >= m->stats_at);
     }
     c->work = true;
-    return now + (now - c->last_input < IDLE_AFTER ? CONFERENCE_TICK : CONFERENCE_TICK_IDLE);
+    c->idle = now - c->last_input >= IDLE_AFTER;
+    c->tick_at = now + (c->idle ? CONFERENCE_TICK_IDLE : CONFERENCE_TICK);
+}
+
+usec_t conference_tick(struct conference *c, usec_t now)
+{
+    c->now = now;
+    if (c->member_end == 0)
+        return USEC_NEVER;
+    if (now >= c->tick_at || c->layers_dirty || c->order_dirty || c->wishes_dirty)
+        tick_all(c, now);
+    /* What is due leaves with the poll that follows. */
+    usec_t due = pending_due(c);
+    return usec_min(c->tick_at, due > now ? due : USEC_NEVER);
 }
 
 static bool start_round(struct conference *c)
 {
-    if (!c->work && c->pending_count == 0)
+    if (!c->work && pending_due(c) > c->now)
         return false;
     c->in_round = true;
     c->round_end = c->pending_count;
     c->round_seat = 0;
     c->round_stage = 0;
     c->round_at = 0;
-    c->work = false;
+    c->round_reports = c->work;
+    c->work = c->pending_urgent = false;
     return true;
 }
 
@@ -607,6 +640,7 @@ static void end_round(struct conference *c)
 {
     c->in_round = false;
     c->pending_count -= c->round_end;
+    c->pending_since = c->now;
     memmove(c->pending, c->pending + c->round_end, c->pending_count * sizeof(c->pending[0]));
 }
 

@@ -140,7 +140,13 @@ struct conference_packet {
     uint8_t header[CONFERENCE_HEADER_MAX];
 };
 
-/* Fills up to `max`, all packets of one receiver next to each other; 0: none left. A receiver may
+/* Video waits so long, or for so many packets, to leave with more of its kind: what is sent to one
+ * receiver at a time costs little more than one packet. Sound never waits, and takes along what is
+ * there. */
+#define CONFERENCE_GATHER (2 * USEC_PER_MSEC)
+#define CONFERENCE_GATHER_PACKETS 128
+
+/* Fills up to `max`, all packets of one receiver next to each other; 0: none that may leave now. A receiver may
  * go on in the next call. */
 size_t conference_poll_packets(struct conference *conference, usec_t now,
                                struct conference_packet *out, size_t max);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "bridge/conference.h"
+
 #include "bridge/feed.h"
 #include "proto/offer.h"
 #include "proto/rtcp.h"
@@ -72,8 +73,10 @@ static void end(struct class *class)
     conference_free(&class->conference);
 }
 
+/* With what waits for company. */
 static size_t drain(struct class *class)
 {
+    class->now += CONFERENCE_GATHER;
     (void)conference_tick(class->conference, class->now);
     size_t count = conference_poll_packets(class->conference, class->now, class->packets, MAX);
     assert_true(count < MAX);
@@ -207,7 +210,7 @@ static void rewritten_audio_waits_for_its_map(void **state)
     assert_string_equal(notice.slots[0].owner, "t");
     uint32_t ssrc = notice.slots[0].ssrc;
     assert_false(next_notice(&class, CONFERENCE_MAPS, &notice));
-    class.now += 149000;
+    class.now += 149000 - CONFERENCE_GATHER;
     assert_int_equal(send_audio(&class, 3), 0);
     assert_null(find_rtp(&class, drain(&class), true, &packet));
     class.now += 1000;

@@ -131,8 +131,13 @@ struct conference {
     /* Packets put into rings and not yet given to all receivers. */
     struct conference_pending pending[CONFERENCE_PENDING];
     size_t pending_count;
-    bool work; /* somebody may have something to send */
+    usec_t pending_since; /* when the first of them came */
+    bool pending_urgent;  /* one of them does not wait */
+    bool work;            /* somebody may have something else to send */
+    usec_t tick_at;       /* when all members are looked at again */
+    bool idle;            /* nothing came lately */
     bool in_round;
+    bool round_reports; /* in this round reports are due, too */
     size_t round_end; /* of pending */
     uint32_t round_seat;
     int round_stage;

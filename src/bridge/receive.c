@@ -384,6 +384,9 @@ size_t receive_poll(struct conference *c, struct member *m, usec_t now,
         if (more)
             return count;
     }
+    *ret_done = true;
+    if (!c->round_reports)
+        return count;
     /* Reports go last: they tell of what was just sent. */
     return count + poll_reports(c, m, now, out + count, max - count, ret_done);
 }

@@ -1,13 +1,14 @@
 #include <stdlib.h>
 
+#include "bridge/pack.h"
 #include "bridge/worker_state.h"
 
 /* Encrypted and sent together: small enough to stay in the second-level cache. */
-#define BATCH 64
+#define BATCH PACK_MAX
 /* The longest packet that leaves: more would be fragmented on any usual path. */
 #define PACKET_MAX 1500
 /* Turns of polling one conference per drain; what is left comes next turn. */
-#define BATCHES_MAX 64
+#define BATCHES_MAX 32
 #define CONTROL_BATCH 16
 
 struct sender {
@@ -76,44 +77,91 @@ void send_control(struct endpoint *endpoint)
     } while (count == CONTROL_BATCH);
 }
 
-/* One job; false: there is no way to this receiver, or the packet is too long for any. */
-static bool prepare(struct worker *worker, const struct conference_packet *packet,
-                    struct srtp_job *job, struct path *path)
+/* The SSRC of an RTP packet; all RTCP counts as one stream. */
+static uint32_t ssrc_of(const struct conference_packet *packet)
 {
-    struct endpoint *endpoint = packet->user;
-    if (!transport_ready(endpoint->transport, path, &job->srtp) ||
-        (size_t)packet->header_len + packet->payload.len > PACKET_MAX) {
-        ++*worker->count.not_ready;
-        return false;
+    return packet->rtcp ? 0 : load_u32(packet->header + 8);
+}
+
+static bool has_padding(const struct conference_packet *packet)
+{
+    return packet->header[0] & 0x20;
+}
+
+static void plan(const struct conference_packet *packets, size_t count, struct pack_item *items)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct conference_packet *p = &packets[i];
+        items[i] = (struct pack_item){
+            .ssrc = ssrc_of(p),
+            .size = (uint16_t)(p->header_len + p->payload.len),
+            .fixed = p->rtcp || p->audio || has_padding(p),
+            .index = (uint16_t)i,
+        };
     }
+    if (count > 1)
+        pack_plan(items, count);
+}
+
+static void set_job(struct conference_packet *packet, size_t padding, struct srtp_job *job)
+{
+    struct slice none = slice_of(NULL, 0);
     job->rtcp = packet->rtcp;
+    job->body = packet->payload;
+    job->tail = pack_padding(padding);
     if (packet->rtcp) {
-        job->clear = job->head = slice_of(NULL, 0);
-        job->body = packet->payload;
-        return true;
+        job->clear = job->head = none;
+        return;
     }
+    if (padding > 0)
+        packet->header[0] |= 0x20;
     struct slice header = slice_of(packet->header, packet->header_len);
     job->clear = slice_sub(header, 0, packet->rtp_header_len);
     job->head = slice_sub(header, packet->rtp_header_len, header.len);
-    job->body = packet->payload;
-    return true;
+}
+
+/* Makes jobs of one receiver's packets, appended to the `jobs` there are. Left out is what is too
+ * long for any way, and everything when there is no way to this receiver. */
+static size_t add_jobs(struct worker *worker, struct conference_packet *packets, size_t count,
+                       size_t jobs, size_t *arena_at)
+{
+    struct sender *s = worker->sender;
+    struct endpoint *endpoint = packets[0].user;
+    struct pack_item items[BATCH];
+    struct path path;
+    struct srtp *srtp;
+    if (!transport_ready(endpoint->transport, &path, &srtp)) {
+        *worker->count.not_ready += count;
+        return jobs;
+    }
+    plan(packets, count, items);
+    for (size_t i = 0; i < count; i++) {
+        struct srtp_job *job = &s->jobs[jobs];
+        if ((size_t)items[i].size + items[i].padding > PACKET_MAX) {
+            ++*worker->count.not_ready;
+            continue;
+        }
+        job->srtp = srtp;
+        set_job(&packets[items[i].index], items[i].padding, job);
+        job->out = s->arena + *arena_at;
+        job->out_size = srtp_protected_len(job);
+        *arena_at += job->out_size;
+        s->paths[jobs++] = path;
+    }
+    return jobs;
 }
 
 static size_t protect(struct worker *worker, size_t polled)
 {
     struct sender *s = worker->sender;
-    size_t count = 0, at = 0;
-    for (size_t i = 0; i < polled; i++) {
-        struct srtp_job *job = &s->jobs[count];
-        if (!prepare(worker, &s->packets[i], job, &s->paths[count]))
-            continue;
-        job->out = s->arena + at;
-        job->out_size = srtp_protected_len(job);
-        at += job->out_size;
-        count++;
+    size_t jobs = 0, arena_at = 0;
+    for (size_t from = 0, to; from < polled; from = to) {
+        for (to = from + 1; to < polled && s->packets[to].user == s->packets[from].user;)
+            to++;
+        jobs = add_jobs(worker, s->packets + from, to - from, jobs, &arena_at);
     }
-    srtp_protect(s->jobs, count);
-    return count;
+    srtp_protect(s->jobs, jobs);
+    return jobs;
 }
 
 /* Whether `job` may follow as one more segment of `message`: same way, right behind it in memory,
@@ -169,12 +217,11 @@ void room_drain(struct room *room, usec_t now)
     struct conference_notice notice;
     while (conference_poll_notice(room->conference, now, &notice))
         worker->config.handler.notice(worker->config.handler.arg, room->id, &notice);
-    size_t polled;
-    for (int i = 0; i < BATCHES_MAX; i++) {
+    size_t polled = 0;
+    for (int i = 0; i == 0 || (i < BATCHES_MAX && polled > 0); i++) {
         polled = conference_poll_packets(room->conference, now, worker->sender->packets, BATCH);
-        if (polled == 0)
-            break;
-        send_jobs(worker, protect(worker, polled));
+        if (polled > 0)
+            send_jobs(worker, protect(worker, polled));
     }
-    worker_set_timer(worker, &room->timer, next);
+    worker_set_timer(worker, &room->timer, polled > 0 ? now : next);
 }

@@ -1,11 +1,8 @@
 #include "load/tally.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
+#include "base/check.h"
 
 static void losses(void **state)
 {

@@ -1,11 +1,8 @@
 #include "load/trace.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
+#include "base/check.h"
 
 struct seen {
     uint64_t bytes[TRACE_LAYERS + 1];

@@ -1,12 +1,9 @@
 #include "load/visitor.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
+#include "base/check.h"
 
 struct ears {
     char said[64 * 1024]; /* the last text */

@@ -1,11 +1,8 @@
 #include "os/usage.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "base/check.h"
 
 #include "os/loop.h"
 

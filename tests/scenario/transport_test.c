@@ -1,6 +1,8 @@
 /* Two transports, bridge and client, over a network that misbehaves, in virtual time. */
 #include "bridge/transport.h"
 
+#include <stdlib.h>
+
 #include "base/check.h"
 #include "net.h"
 #include "proto/stun.h"
@@ -244,7 +246,9 @@ static void loss_reordering_and_copies_only_delay_the_handshake(void **state)
         .jitter = 60 * USEC_PER_MSEC,
     };
     usec_t worst = 0;
-    for (uint64_t seed = 1; seed <= 60; seed++) {
+    const char *full = getenv("DARASA_TEST_FULL");
+    uint64_t seeds = full && *full ? 600 : 60;
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
         struct world *w = world_new(seed, bad);
         tell_client(w);
         tell_server(w);

@@ -21,7 +21,8 @@ configure() {
 meson_results() {
     local dir=$1 suite=$2 log="$1/meson-logs/testlog.json"
     rm -f "$log"
-    meson test -C "$dir" --suite "$suite" --num-processes 2 --print-errorlogs >"$dir/test-$suite.log" 2>&1 ||
+    # The long form has more seeds, and its limits more time.
+    meson test -C "$dir" --suite "$suite" --num-processes 2 --timeout-multiplier "$([ -n "${DARASA_TEST_FULL:-}" ] && echo 5 || echo 1)" --print-errorlogs >"$dir/test-$suite.log" 2>&1 ||
         sed -n '/^=* .*\/\|stderr\|stdout/,$p' "$dir/test-$suite.log" | tail -n 150
     [ -s "$log" ] || return 1
     python3 - "$log" <<'P' >&4

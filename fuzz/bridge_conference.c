@@ -64,7 +64,7 @@ static void check_packet(const struct conference_packet *packet)
     uint8_t bytes[4096];
     check(packet->rtp_header_len <= packet->header_len);
     check(packet->header_len <= CONFERENCE_HEADER_MAX);
-    check(packet->header_len + packet->payload.len <= 1700);
+    check(packet->header_len + packet->payload.len <= 2000);
     memcpy(bytes, packet->header, packet->header_len);
     if (packet->payload.len > 0)
         memcpy(bytes + packet->header_len, packet->payload.data, packet->payload.len);

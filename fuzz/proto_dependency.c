@@ -26,8 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             continue;
         check(structure.template_count > 0 && structure.target_count > 0);
         check(d.frame.fdiff_count <= DEPENDENCY_FDIFFS_MAX);
-        check(d.structure_end <= d.rest && d.rest <= value.len * 8);
-        size_t len = dependency_put(value, &d, structure.target_count, 77, 1, out, sizeof(out));
+        check(d.marks.structure_end <= d.marks.rest && d.marks.rest <= value.len * 8);
+        size_t len = dependency_put(value, &d.marks, 77, 1, out, sizeof(out));
         check(len > 0 && len <= value.len + DEPENDENCY_GROWTH);
         if (len > UINT8_MAX)
             continue;

@@ -52,7 +52,7 @@ void capture_source_changed(struct conference *c, usec_t now, struct source *s)
 static int choose_layer(const struct source *s)
 {
     int chosen = -1;
-    for (unsigned i = 0; i < s->state.layer_count; i++) {
+    for (unsigned i = 0; i < s->layer_count; i++) {
         if (s->bps[i] == 0)
             continue;
         if (chosen < 0 || s->record_top || source_layer_height(s, i) <= PUPIL_HEIGHT)
@@ -62,32 +62,92 @@ static int choose_layer(const struct source *s)
 }
 
 static void put_packet(struct conference *c, usec_t now, struct source *s,
-                       const struct ring_packet *entry, const struct rtp_packet *packet)
+                       const struct ring_packet *entry, uint16_t sequence, bool marker)
 {
     uint8_t bytes[PACKET_MAX];
     struct writer w = writer_of(bytes, sizeof(bytes));
-    struct rtp_header header = {packet->payload_type, packet->marker,    false,
-                                packet->sequence,     packet->timestamp, packet->ssrc};
+    if (s->feed_number == 0)
+        announce(c, now, s);
+    struct rtp_header header = {.payload_type = entry->payload_type,
+                                .marker = marker,
+                                .sequence = sequence,
+                                .timestamp = entry->timestamp,
+                                .ssrc = s->streams[entry->stream].ssrc};
     struct rtp_extension level = {1, slice_of(&entry->level, 1)};
     rtp_put_header(&w, &header, &level, entry->has_level ? 1 : 0);
-    writer_bytes(&w, packet->payload);
+    writer_bytes(&w, ring_payload(&s->ring, entry));
     if (!w.failed)
         feed_put_rtp(c->feed, now, s->feed_number, entry->late, slice_of(bytes, writer_len(&w)));
 }
 
-void capture_packet(struct conference *c, usec_t now, struct source *s, uint32_t number,
-                    const struct rtp_packet *packet)
+/* Where all layers come in one stream, those up to the wanted one go in, numbered as if there were
+ * no others. */
+static void put_video(struct conference *c, usec_t now, struct source *s,
+                      const struct ring_packet *entry)
+{
+    const struct codec_facts *f = &entry->facts;
+    int layer = s->record_target < 0 ? s->recorded : s->record_target;
+    unsigned spatial;
+    struct rewritten out;
+    if (f->blind)
+        return;
+    if (source_stream_of(s, (unsigned)layer, &spatial) != entry->stream)
+        spatial = s->record_at.spatial;
+    if (rewrite_stream(&s->record) < 0) {
+        rewrite_switch(&s->record, entry, NULL);
+        target_begin(&s->record_at, f, spatial, CODEC_TEMPORAL - 1);
+    }
+    if (!target_take(&s->record_at, f, entry->timestamp, entry->late, spatial,
+                     CODEC_TEMPORAL - 1)) {
+        rewrite_skip(&s->record, entry);
+        return;
+    }
+    if (s->layered == entry->stream)
+        s->recorded = s->record_at.spatial;
+    if (rewrite_map(&s->record, entry, &out))
+        put_packet(c, now, s, entry, out.sequence,
+                   out.marker || (f->end && f->spatial == s->record_at.spatial));
+}
+
+/* A key frame of the wanted stream begins to be recorded, when another was or with another codec.
+ */
+static void begin_video(struct source *s, const struct ring_packet *entry)
+{
+    unsigned spatial;
+    if (!entry->facts.key || s->record_target < 0 ||
+        source_stream_of(s, (unsigned)s->record_target, &spatial) != entry->stream)
+        return;
+    if (s->recorded >= 0 && s->record_codec == entry->codec &&
+        rewrite_stream(&s->record) == entry->stream)
+        return;
+    s->recorded = s->record_target;
+    s->record_codec = entry->codec;
+    rewrite_init(&s->record, s->clock, (uint16_t)entry->sequence);
+}
+
+static void capture_video(struct conference *c, usec_t now, struct source *s,
+                          const struct ring_packet *entry, uint32_t number)
+{
+    begin_video(s, entry);
+    if (s->recorded < 0 || s->record_codec != entry->codec ||
+        (rewrite_stream(&s->record) >= 0 && rewrite_stream(&s->record) != entry->stream))
+        return;
+    put_video(c, now, s, entry);
+    for (uint32_t n = s->ring.tail; entry->unblinds && n != number; n++) {
+        const struct ring_packet *after = ring_get(&s->ring, n);
+        if (after->stream == entry->stream && after->sequence > entry->sequence)
+            put_video(c, now, s, after);
+    }
+}
+
+void capture_packet(struct conference *c, usec_t now, struct source *s, uint32_t number)
 {
     const struct ring_packet *entry = ring_get(&s->ring, number);
-    if (s->state.kind == CONFERENCE_AUDIO)
-        s->recorded = 0;
-    else if (entry->key && entry->layer == s->record_target)
-        s->recorded = s->record_target;
-    if (s->recorded != entry->layer)
+    if (s->state.kind == CONFERENCE_VIDEO) {
+        capture_video(c, now, s, entry, number);
         return;
-    if (s->feed_number == 0)
-        announce(c, now, s);
-    put_packet(c, now, s, entry, packet);
+    }
+    put_packet(c, now, s, entry, (uint16_t)entry->sequence, entry->marker);
 }
 
 void capture_report(struct conference *c, usec_t now, struct source *s,
@@ -116,9 +176,14 @@ static bool wants_key(const struct source *s, usec_t now)
 {
     if (s->record_target < 0 || now < s->record_key_at)
         return false;
-    const struct source_layer *l = &s->layers[s->record_target];
-    return s->recorded != s->record_target || (l->hole > 0 && now - l->key_at >= KEY_PAUSE) ||
-           now - l->key_at >= KEY_FOR_SEEKING;
+    unsigned spatial;
+    const struct source_stream *st =
+        &s->streams[source_stream_of(s, (unsigned)s->record_target, &spatial)];
+    bool other = s->recorded != s->record_target;
+    if (other && s->recorded >= 0 && s->layered >= 0)
+        other = target_needs_key(&s->record_at, (unsigned)s->record_target);
+    return other || (st->hole > 0 && now - st->key_at >= KEY_PAUSE) ||
+           now - st->key_at >= KEY_FOR_SEEKING;
 }
 
 void capture_tick(struct conference *c, usec_t now)
@@ -152,9 +217,9 @@ void capture_start(struct conference *c, usec_t now)
             continue;
         announce(c, now, s);
         for (unsigned l = 0; l < s->state.layer_count; l++)
-            if (s->layers[l].sr_arrival > 0)
-                feed_put_report(c->feed, s->layers[l].sr_arrival, s->feed_number, s->layers[l].ssrc,
-                                s->layers[l].sr_rtp, s->layers[l].sr_ntp);
+            if (s->streams[l].sr_arrival > 0)
+                feed_put_report(c->feed, s->streams[l].sr_arrival, s->feed_number,
+                                s->streams[l].ssrc, s->streams[l].sr_rtp, s->streams[l].sr_ntp);
     }
 }
 

@@ -483,12 +483,18 @@ static void hear(struct conference *c, usec_t now, struct source *s,
     speaker_level(&c->speaker, now, s->owner, entry->level & 0x7f, steps);
 }
 
-static int take_packet(struct conference *c, usec_t now, struct source *s, unsigned layer,
+/* Whether somebody may be waiting for a layer that this packet shows to be on. */
+static bool wakes_layer(const struct source *s, const struct ring_packet *entry)
+{
+    unsigned layer = s->layered < 0 ? entry->stream : entry->facts.spatial;
+    return s->bps[layer] == 0 || entry->facts.key;
+}
+
+static int take_packet(struct conference *c, usec_t now, struct source *s, unsigned stream,
                        const struct rtp_packet *packet, bool repaired)
 {
-    bool was_active = s->bps[layer] > 0;
     uint32_t number;
-    int err = source_input(s, now, layer, packet, repaired, &number);
+    int err = source_input(s, now, stream, packet, repaired, &number);
     if (err) {
         *(err == ERR_EXISTS ? &c->counters.duplicates : &c->counters.malformed) += 1;
         return err == ERR_EXISTS ? 0 : err;
@@ -500,14 +506,22 @@ static int take_packet(struct conference *c, usec_t now, struct source *s, unsig
         return 0;
     }
     const struct ring_packet *entry = ring_get(&s->ring, number);
-    if (!was_active || entry->key)
+    if (wakes_layer(s, entry))
         c->layers_dirty = true;
     if (entry->has_level && !entry->late)
         hear(c, now, s, entry);
     if (c->capturing)
-        capture_packet(c, now, s, number, packet);
+        capture_packet(c, now, s, number);
     conference_add_pending(c, s, number);
     return 0;
+}
+
+static bool is_expected(uint8_t payload_type, enum conference_kind kind, bool rtx)
+{
+    bool is_rtx;
+    if (kind == CONFERENCE_AUDIO)
+        return payload_type == OFFER_PT_OPUS;
+    return codec_by_type(payload_type, &is_rtx) && is_rtx == rtx;
 }
 
 int conference_input_rtp(struct conference *c, usec_t now, struct conference_seat seat,
@@ -532,9 +546,7 @@ int conference_input_rtp(struct conference *c, usec_t now, struct conference_sea
         return ERR_NOT_FOUND;
     }
     struct source *s = m->sources[found->source];
-    bool video = s->state.kind == CONFERENCE_VIDEO;
-    uint8_t expected = video ? found->rtx ? OFFER_PT_RTX_VP8 : OFFER_PT_VP8 : OFFER_PT_OPUS;
-    if (packet.payload_type != expected) {
+    if (!is_expected(packet.payload_type, s->state.kind, found->rtx)) {
         c->counters.malformed++;
         return ERR_UNSUPPORTED;
     }
@@ -545,12 +557,13 @@ int conference_input_rtp(struct conference *c, usec_t now, struct conference_sea
             c->counters.malformed++;
             return ERR_FORMAT;
         }
-        packet.ssrc = s->state.ssrcs[found->layer];
-        packet.payload_type = OFFER_PT_VP8;
+        bool rtx;
+        packet.ssrc = s->state.ssrcs[found->stream];
+        packet.payload_type = codec_by_type(packet.payload_type, &rtx)->payload_type;
         if (packet.payload.len == 0)
             return 0;
     }
-    return take_packet(c, now, s, found->layer, &packet, found->rtx);
+    return take_packet(c, now, s, found->stream, &packet, found->rtx);
 }
 
 int conference_input_rtcp(struct conference *c, usec_t now, struct conference_seat seat,

@@ -13,12 +13,12 @@
 
 #define CONFERENCE_NAME_MAX 48   /* a source's or endpoint's name with its NUL */
 #define CONFERENCE_SOURCES_MAX 4 /* sources of one endpoint */
-#define CONFERENCE_LAYERS_MAX 3  /* simulcast layers of one source */
+#define CONFERENCE_LAYERS_MAX 3  /* of one source: as many SSRCs, or spatial layers of one */
 #define CONFERENCE_ENDPOINTS_MAX 1000
 #define CONFERENCE_UNTOLD (-2) /* no wish was told yet */
-#define CONFERENCE_HEADER_MAX                                                                      \
-    64 /* RTP header with extensions, and rewritten payload descriptor                             \
-        */
+/* RTP header, extensions with a dependency descriptor of 255 bytes, number of a resent packet,
+ * head of the payload. */
+#define CONFERENCE_HEADER_MAX 304
 
 struct conference;
 struct feed; /* bridge/feed.h: where recorded packets go */
@@ -32,7 +32,7 @@ struct conference_source {
     enum conference_video_type video_type;
     bool muted;
     bool blocked; /* the server's will: not forwarded, not recorded, no level counted */
-    uint32_t ssrcs[CONFERENCE_LAYERS_MAX]; /* low to high */
+    uint32_t ssrcs[CONFERENCE_LAYERS_MAX]; /* low to high; layers may all come on the first */
     uint32_t rtx[CONFERENCE_LAYERS_MAX];   /* 0: none */
     unsigned layer_count;
 };

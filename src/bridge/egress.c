@@ -9,7 +9,7 @@ enum { RESENDS_MAX = 3, PADDING_SIZE = 255 };
 
 #define RESEND_INTERVAL_MIN (10 * USEC_PER_MSEC)
 #define RESEND_AGE_MAX (1 * USEC_PER_SEC)
-/* Sender reports of two layers further apart than this do not align them. */
+/* Sender reports of two streams further apart than this do not align them. */
 #define ALIGN_MAX (60 * USEC_PER_SEC)
 #define NTP_EPOCH_SECONDS 3900000000ULL
 
@@ -26,8 +26,7 @@ int egress_init(struct egress *e, enum conference_kind kind, uint32_t ssrc, uint
         .target = video ? -1 : 0,
         .resync = true,
         .max_tid = SOURCE_TIDS - 1,
-        .tid = SOURCE_TIDS - 1,
-        .aligned_layer = -1,
+        .aligned_stream = -1,
         .rtx_sequence = (uint16_t)(random >> 16),
         .report_at = USEC_NEVER,
     };
@@ -58,7 +57,8 @@ void egress_detach(struct egress *e)
     e->resync = true;
     e->limited = false;
     e->key_wanted = false;
-    e->aligned_layer = -1;
+    e->aligned_stream = -1;
+    e->codec = NULL;
     e->report_at = USEC_NEVER;
     if (e->kind == CONFERENCE_VIDEO)
         e->target = -1;
@@ -80,14 +80,14 @@ void egress_grant(struct egress *e, int layer, unsigned max_tid)
 static bool align(const struct egress *e, const struct source *s, const struct ring_packet *packet,
                   uint32_t *ret_timestamp)
 {
-    if (e->aligned_layer < 0)
+    if (e->aligned_stream < 0)
         return false;
-    if (e->aligned_layer == packet->layer) {
+    if (e->aligned_stream == packet->stream) {
         *ret_timestamp = packet->timestamp + e->aligned_delta;
         return true;
     }
-    const struct source_layer *from = &s->layers[e->aligned_layer];
-    const struct source_layer *to = &s->layers[packet->layer];
+    const struct source_stream *from = &s->streams[e->aligned_stream];
+    const struct source_stream *to = &s->streams[packet->stream];
     if (from->sr_arrival == 0 || to->sr_arrival == 0)
         return false;
     int64_t apart = (int64_t)(to->sr_ntp - from->sr_ntp);
@@ -104,69 +104,114 @@ static void switch_to(struct egress *e, usec_t now, const struct source *s,
     uint32_t timestamp;
     bool aligned = align(e, s, packet, &timestamp);
     rewrite_switch(&e->rewrite, packet, aligned ? &timestamp : NULL);
-    e->aligned_layer = packet->layer;
+    e->aligned_stream = packet->stream;
     e->aligned_delta = rewrite_timestamp_delta(&e->rewrite);
     e->resync = e->squeeze = false;
-    e->tid = e->max_tid;
+    e->codec = packet->codec;
     e->report_at = now;
 }
 
-/* Temporal layers change only where frames begin, and upwards only where the new ones may. */
-static void step_tid(struct egress *e, const struct ring_packet *packet)
+/* Whether the stream goes on with this key frame: with the wanted stream, or with another codec. */
+static bool switches_at(const struct egress *e, const struct ring_packet *packet, unsigned wanted)
 {
-    const struct vp8_descriptor *d = &packet->vp8;
-    unsigned wanted = e->squeeze ? 0 : e->max_tid;
-    if (e->tid == wanted || !d->start || d->partition != 0 || packet->late)
-        return;
-    if (wanted < e->tid || packet->key || (d->sync && d->tid > e->tid))
-        e->tid = wanted;
+    int stream = rewrite_stream(&e->rewrite);
+    if (!packet->facts.key)
+        return false;
+    if (packet->stream == wanted && (e->resync || stream != (int)wanted))
+        return true;
+    return !e->resync && packet->stream == stream && packet->codec != e->codec && !packet->late;
 }
 
+/* `ret_empty`: the receiver is told that it misses nothing: a hole was left for the packet while it
+ * was lost. */
 static bool forward_video(struct egress *e, usec_t now, const struct source *s,
-                          const struct ring_packet *packet, bool *ret_late_start)
+                          const struct ring_packet *packet, bool *ret_late_start, bool *ret_empty)
 {
     if (e->target < 0)
         return false;
-    int layer = rewrite_layer(&e->rewrite);
-    if (packet->key && packet->layer == e->target && (e->resync || layer != e->target)) {
+    unsigned spatial;
+    unsigned wanted = source_stream_of(s, (unsigned)e->target, &spatial);
+    unsigned temporal = e->squeeze ? 0 : e->max_tid;
+    if (switches_at(e, packet, wanted)) {
         *ret_late_start = packet->late;
         switch_to(e, now, s, packet);
-        return true;
+        target_begin(&e->at, &packet->facts, spatial, e->max_tid);
+        temporal = e->max_tid;
     }
-    if (e->resync || layer < 0)
+    int stream = rewrite_stream(&e->rewrite);
+    if (e->resync || stream < 0)
         return false;
-    if (packet->layer == layer) {
-        step_tid(e, packet);
-        if (packet->vp8.has_tid && packet->vp8.tid > e->tid && e->tid < SOURCE_TIDS - 1) {
-            rewrite_skip(&e->rewrite, packet);
-            return false;
-        }
+    if (packet->stream != stream)
+        return true; /* the tail of the stream before */
+    if (packet->facts.blind)
+        return false; /* its place is kept */
+    if (packet->codec != e->codec && packet->late)
+        return true;
+    if (packet->stream != wanted)
+        spatial = e->at.spatial;
+    if (packet->codec != e->codec ||
+        !target_take(&e->at, &packet->facts, packet->timestamp, packet->late, spatial, temporal)) {
+        rewrite_skip(&e->rewrite, packet);
+        *ret_empty = packet->late;
+        return packet->late;
     }
+    *ret_late_start = *ret_late_start || packet->unblinds;
     return true;
+}
+
+/* The last forwarded packet of a picture is its last one for this receiver, and decode targets
+ * beyond what it gets are not there. */
+static void fit_layers(const struct egress *e, const struct source *s,
+                       const struct ring_packet *packet, struct rewritten *out)
+{
+    const struct codec_facts *f = &packet->facts;
+    if (packet->stream != rewrite_stream(&e->rewrite) || packet->codec != e->codec)
+        return;
+    if (f->end && f->spatial == e->at.spatial)
+        out->marker = true;
+    if (!f->start || packet->marks.target_count < 2)
+        return;
+    unsigned cell = e->at.spatial * (unsigned)CODEC_TEMPORAL + e->at.temporal;
+    out->active = packet->active & s->streams[packet->stream].codec.cell_mask[cell];
 }
 
 bool egress_forward(struct egress *e, usec_t now, const struct source *s,
                     const struct ring_packet *packet, struct rewritten *ret_out,
                     bool *ret_late_start)
 {
+    bool empty = false;
     *ret_late_start = false;
     if (now < e->usable_at)
         return false;
     if (e->kind == CONFERENCE_VIDEO) {
-        if (!forward_video(e, now, s, packet, ret_late_start))
+        if (!forward_video(e, now, s, packet, ret_late_start, &empty))
             return false;
     } else if (e->resync) {
         if (packet->late)
             return false;
         switch_to(e, now, s, packet);
     }
-    return rewrite_map(&e->rewrite, packet, ret_out);
+    if (!rewrite_map(&e->rewrite, packet, ret_out))
+        return false;
+    ret_out->empty = empty;
+    if (e->kind == CONFERENCE_VIDEO && !empty)
+        fit_layers(e, s, packet, ret_out);
+    return true;
 }
 
-bool egress_waits(const struct egress *e)
+bool egress_waits(const struct egress *e, const struct source *s)
 {
-    return e->kind == CONFERENCE_VIDEO && e->source != EGRESS_NO_SOURCE && e->target >= 0 &&
-           (e->resync || rewrite_layer(&e->rewrite) != e->target);
+    if (e->kind != CONFERENCE_VIDEO || e->source == EGRESS_NO_SOURCE || e->target < 0)
+        return false;
+    unsigned spatial;
+    int wanted = (int)source_stream_of(s, (unsigned)e->target, &spatial);
+    return e->resync || rewrite_stream(&e->rewrite) != wanted || target_needs_key(&e->at, spatial);
+}
+
+int egress_layer(const struct egress *e, const struct source *s)
+{
+    int stream = rewrite_stream(&e->rewrite);
+    return stream < 0 || stream != s->layered ? stream : e->at.spatial;
 }
 
 bool egress_take_key(struct egress *e, usec_t now)
@@ -181,29 +226,43 @@ bool egress_take_key(struct egress *e, usec_t now)
     return true;
 }
 
-static void put_header(struct writer *w, const struct rtp_header *header, const uint8_t *level,
-                       uint16_t transport)
+/* The packet's dependency descriptor as this receiver should see it. */
+static struct slice put_dependency(const struct source *s, const struct ring_packet *entry,
+                                   const struct rewritten *out, uint8_t bytes[UINT8_MAX])
+{
+    struct slice value = ring_extension(&s->ring, entry);
+    if (value.len == 0 || entry->facts.blind || out->empty)
+        return (struct slice){0};
+    size_t len = dependency_put(value, &entry->marks, out->frame, out->active, bytes, UINT8_MAX);
+    assert(len > 0);
+    return slice_of(bytes, len);
+}
+
+static void put_header(struct writer *w, const struct rtp_header *header, struct slice level,
+                       struct slice dependency, uint16_t transport)
 {
     uint8_t sequence[2];
     store_u16(sequence, transport);
-    struct rtp_extension extensions[2];
+    struct rtp_extension extensions[3];
     size_t count = 0;
-    if (level)
-        extensions[count++] = (struct rtp_extension){OFFER_EXT_AUDIO_LEVEL, slice_of(level, 1)};
+    if (level.len > 0)
+        extensions[count++] = (struct rtp_extension){OFFER_EXT_AUDIO_LEVEL, level};
+    if (dependency.len > 0)
+        extensions[count++] = (struct rtp_extension){OFFER_EXT_DEPENDENCY, dependency};
     extensions[count++] = (struct rtp_extension){OFFER_EXT_TRANSPORT_CC, slice_of(sequence, 2)};
     rtp_put_header(w, header, extensions, count);
 }
 
-/* The packet's descriptor with what this receiver should see in it. */
-static void put_descriptor(struct writer *w, const struct ring_packet *packet, uint16_t picture,
-                           uint8_t tl0, uint8_t keyidx)
+static struct slice put_payload(struct writer *w, const struct source *s,
+                                const struct ring_packet *entry, const struct rewritten *out)
 {
-    struct vp8_descriptor d = packet->vp8;
-    d.long_picture_id = true;
-    d.picture_id = picture;
-    d.tl0 = tl0;
-    d.keyidx = keyidx;
-    vp8_put(w, &d);
+    struct slice payload = ring_payload(&s->ring, entry);
+    if (out->empty)
+        return (struct slice){0};
+    if (!entry->codec || !entry->codec->put_head)
+        return payload;
+    entry->codec->put_head(w, entry, out);
+    return slice_sub(payload, entry->head_size, payload.len);
 }
 
 void egress_write(struct egress *e, usec_t now, const struct source *s, uint32_t number,
@@ -211,37 +270,28 @@ void egress_write(struct egress *e, usec_t now, const struct source *s, uint32_t
 {
     const struct ring_packet *entry = ring_get(&s->ring, number);
     assert(entry);
-    bool audio = e->kind == CONFERENCE_AUDIO;
+    uint8_t dependency[UINT8_MAX];
     struct rtp_header header = {
-        .payload_type = audio ? OFFER_PT_OPUS : OFFER_PT_VP8,
-        .marker = entry->marker,
+        .payload_type = entry->payload_type,
+        .marker = out->marker && !out->empty,
         .sequence = out->sequence,
         .timestamp = out->timestamp,
         .ssrc = e->ssrc,
     };
     struct writer w = writer_of(packet->header, sizeof(packet->header));
-    put_header(&w, &header, entry->has_level ? &entry->level : NULL, transport);
+    put_header(&w, &header, slice_of(&entry->level, entry->has_level),
+               put_dependency(s, entry, out, dependency), transport);
     packet->rtp_header_len = (uint16_t)writer_len(&w);
-    packet->payload = ring_payload(&s->ring, entry);
-    if (!audio) {
-        put_descriptor(&w, entry, out->picture, out->tl0, out->keyidx);
-        packet->payload = slice_sub(packet->payload, entry->vp8.size, packet->payload.len);
-        e->sent[out->sequence & (EGRESS_SENT - 1)] = (struct egress_sent){
-            .number = number,
-            .timestamp = out->timestamp,
-            .at = usec_max(now, 1),
-            .sequence = out->sequence,
-            .picture = out->picture,
-            .tl0 = out->tl0,
-            .keyidx = out->keyidx,
-        };
-    }
+    packet->payload = put_payload(&w, s, entry, out);
+    if (e->sent)
+        e->sent[out->sequence & (EGRESS_SENT - 1)] =
+            (struct egress_sent){.number = number, .at = usec_max(now, 1), .out = *out};
     assert(!w.failed);
     packet->header_len = (uint16_t)writer_len(&w);
     packet->rtcp = false;
-    packet->audio = audio;
+    packet->audio = e->kind == CONFERENCE_AUDIO;
     e->last_sent = out->sequence;
-    if (entry->key)
+    if (entry->facts.key)
         e->key_sent = now;
     e->last_used = now;
     e->packets++;
@@ -256,7 +306,7 @@ struct egress_sent *egress_find_sent(struct egress *e, usec_t now, const struct 
     if (!e->sent || e->rtx == 0)
         return NULL;
     struct egress_sent *sent = &e->sent[sequence & (EGRESS_SENT - 1)];
-    if (sent->at == 0 || sent->sequence != sequence || sent->tries >= RESENDS_MAX)
+    if (sent->at == 0 || sent->out.sequence != sequence || sent->tries >= RESENDS_MAX)
         return NULL;
     const struct ring_packet *entry = ring_get(&s->ring, sent->number);
     if (!entry || now - entry->arrival > RESEND_AGE_MAX)
@@ -267,10 +317,11 @@ struct egress_sent *egress_find_sent(struct egress *e, usec_t now, const struct 
     return sent;
 }
 
-static struct rtp_header rtx_header(struct egress *e, uint32_t timestamp, bool marker)
+static struct rtp_header rtx_header(struct egress *e, const struct codec *codec, uint32_t timestamp,
+                                    bool marker)
 {
     return (struct rtp_header){
-        .payload_type = OFFER_PT_RTX_VP8,
+        .payload_type = codec->rtx_type,
         .marker = marker,
         .sequence = e->rtx_sequence++,
         .timestamp = timestamp,
@@ -283,17 +334,19 @@ bool egress_write_rtx(struct egress *e, usec_t now, const struct source *s,
                       struct conference_packet *packet)
 {
     const struct ring_packet *entry = ring_get(&s->ring, sent->number);
+    const struct rewritten *out = &sent->out;
     if (!entry || sent->at == 0)
         return false;
-    struct rtp_header header = rtx_header(e, sent->timestamp, entry->marker);
+    uint8_t dependency[UINT8_MAX];
+    struct rtp_header header = rtx_header(e, entry->codec, out->timestamp, out->marker);
     struct writer w = writer_of(packet->header, sizeof(packet->header));
-    put_header(&w, &header, NULL, transport);
+    put_header(&w, &header, (struct slice){0}, put_dependency(s, entry, out, dependency),
+               transport);
     packet->rtp_header_len = (uint16_t)writer_len(&w);
-    writer_u16(&w, sent->sequence);
-    put_descriptor(&w, entry, sent->picture, sent->tl0, sent->keyidx);
+    writer_u16(&w, out->sequence);
+    packet->payload = put_payload(&w, s, entry, out);
     assert(!w.failed);
     packet->header_len = (uint16_t)writer_len(&w);
-    packet->payload = slice_sub(ring_payload(&s->ring, entry), entry->vp8.size, entry->len);
     packet->rtcp = false;
     packet->audio = false;
     sent->at = usec_max(now, 1);
@@ -303,10 +356,11 @@ bool egress_write_rtx(struct egress *e, usec_t now, const struct source *s,
 void egress_write_padding(struct egress *e, uint16_t transport, struct conference_packet *packet)
 {
     static const uint8_t padding[PADDING_SIZE] = {[PADDING_SIZE - 1] = PADDING_SIZE};
-    struct rtp_header header = rtx_header(e, e->rewrite.timestamp, false);
+    const struct codec *codec = e->codec ? e->codec : &codec_vp8;
+    struct rtp_header header = rtx_header(e, codec, e->rewrite.timestamp, false);
     header.padding = true;
     struct writer w = writer_of(packet->header, sizeof(packet->header));
-    put_header(&w, &header, NULL, transport);
+    put_header(&w, &header, (struct slice){0}, (struct slice){0}, transport);
     assert(!w.failed);
     packet->rtp_header_len = packet->header_len = (uint16_t)writer_len(&w);
     packet->payload = slice_of(padding, sizeof(padding));
@@ -329,15 +383,15 @@ static uint64_t ntp_span(usec_t span)
 bool egress_report(const struct egress *e, usec_t now, const struct source *s,
                    uint64_t clock_offset, struct rtcp_sender_info *ret_info)
 {
-    int layer = rewrite_layer(&e->rewrite);
-    if (layer < 0 || e->packets == 0)
+    int stream = rewrite_stream(&e->rewrite);
+    if (stream < 0 || e->packets == 0)
         return false;
-    const struct source_layer *l = &s->layers[layer];
+    const struct source_stream *st = &s->streams[stream];
     struct rtcp_sender_info info = {.ssrc = e->ssrc, .packets = e->packets, .octets = e->octets};
-    if (l->sr_arrival > 0 && clock_offset != 0) {
-        usec_t elapsed = now - l->sr_arrival;
-        info.ntp = l->sr_ntp + clock_offset + ntp_span(elapsed);
-        info.rtp = l->sr_rtp + rewrite_timestamp_delta(&e->rewrite) +
+    if (st->sr_arrival > 0 && clock_offset != 0) {
+        usec_t elapsed = now - st->sr_arrival;
+        info.ntp = st->sr_ntp + clock_offset + ntp_span(elapsed);
+        info.rtp = st->sr_rtp + rewrite_timestamp_delta(&e->rewrite) +
                    (uint32_t)(elapsed * (int64_t)s->clock / USEC_PER_SEC);
     } else {
         /* Until the sender tells its clock, arrival stands for it. */

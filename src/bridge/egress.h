@@ -5,6 +5,7 @@
 
 #include "bridge/rewrite.h"
 #include "bridge/source.h"
+#include "bridge/target.h"
 
 #define EGRESS_NO_SOURCE UINT32_MAX
 #define EGRESS_SENT 512 /* packets remembered for repair; a power of two */
@@ -15,12 +16,8 @@
 
 struct egress_sent {
     uint32_t number; /* in the source's ring */
-    uint32_t timestamp;
-    usec_t at; /* 0: never */
-    uint16_t sequence;
-    uint16_t picture;
-    uint8_t tl0;
-    uint8_t keyidx;
+    usec_t at;       /* 0: never */
+    struct rewritten out;
     uint8_t tries;
 };
 
@@ -32,13 +29,14 @@ struct egress {
     enum conference_kind kind;
     usec_t usable_at; /* USEC_NEVER: its map was not taken yet */
     usec_t last_used;
-    int target;        /* layer granted; -1: none */
-    bool limited;      /* by bandwidth */
-    bool resync;       /* begins anew: video with a key frame */
-    unsigned max_tid;  /* granted */
-    unsigned tid;      /* in force */
-    bool squeeze;      /* base frames only, until the switch down is done */
-    int aligned_layer; /* whose timestamps `aligned_delta` turns into outgoing ones; -1: none */
+    int target;                /* layer granted; -1: none */
+    bool limited;              /* by bandwidth */
+    bool resync;               /* begins anew: video with a key frame */
+    unsigned max_tid;          /* granted */
+    bool squeeze;              /* base frames only, until the switch down is done */
+    struct target at;          /* spatial and temporal layers of the stream in force */
+    const struct codec *codec; /* of that; NULL: none yet */
+    int aligned_stream; /* whose timestamps `aligned_delta` turns into outgoing ones; -1: none */
     uint32_t aligned_delta;
     struct rewrite rewrite;
     struct egress_sent *sent; /* video */
@@ -63,13 +61,15 @@ void egress_detach(struct egress *egress);
 /* The layer granted; -1 suspends it. */
 void egress_grant(struct egress *egress, int layer, unsigned max_tid);
 
-/* Decides on a packet of its source. `ret_late_start`: it was switched to this packet though newer
- * ones of the layer came before. */
+/* Decides on a packet of its source. `ret_late_start`: newer ones of its stream came before, which
+ * go out only now that this one does. */
 bool egress_forward(struct egress *egress, usec_t now, const struct source *source,
                     const struct ring_packet *packet, struct rewritten *ret_out,
                     bool *ret_late_start);
-/* Whether it waits for a key frame of the granted layer. */
-bool egress_waits(const struct egress *egress);
+/* Whether it waits for a key frame to go over to the granted layer. */
+bool egress_waits(const struct egress *egress, const struct source *source);
+/* The layer in force; -1: none. */
+int egress_layer(const struct egress *egress, const struct source *source);
 /* The receiver asks for a key frame; true when its bucket allows one now: counts it. */
 bool egress_take_key(struct egress *egress, usec_t now);
 

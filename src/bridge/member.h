@@ -31,7 +31,7 @@
 struct member_ssrc {
     uint32_t ssrc;
     uint8_t source;
-    uint8_t layer;
+    uint8_t stream;
     bool rtx;
 };
 
@@ -204,7 +204,7 @@ void share_tick(struct conference *conference, struct member *member, usec_t now
 /* capture.c */
 void capture_start(struct conference *conference, usec_t now);
 void capture_packet(struct conference *conference, usec_t now, struct source *source,
-                    uint32_t number, const struct rtp_packet *packet);
+                    uint32_t number);
 void capture_report(struct conference *conference, usec_t now, struct source *source,
                     const struct rtcp_sender_info *info);
 void capture_speaker(struct conference *conference, usec_t now);

@@ -223,7 +223,7 @@ static void queue_after(struct conference *c, struct member *m, uint16_t egress,
 {
     for (uint32_t n = s->ring.tail; n != until; n++) {
         const struct ring_packet *packet = ring_get(&s->ring, n);
-        if (packet && packet->layer == start->layer && packet->sequence > start->sequence)
+        if (packet && packet->stream == start->stream && packet->sequence > start->sequence)
             receive_resend(c, m, &(struct member_resend){egress, false, 0, n});
     }
 }
@@ -330,7 +330,7 @@ static size_t poll_probe(struct conference *c, struct member *m, usec_t now,
         uint16_t sequence = (uint16_t)(e->last_sent - back++ % 16);
         struct egress_sent *sent = &e->sent[sequence & (EGRESS_SENT - 1)];
         const struct source *s = conference_source_of(c, e);
-        bool written = e->target >= 0 && sent->at != 0 && sent->sequence == sequence &&
+        bool written = e->target >= 0 && sent->at != 0 && sent->out.sequence == sequence &&
                        egress_write_rtx(e, now, s, sent, next_transport(m), packet);
         if (!written)
             egress_write_padding(e, next_transport(m), packet);
@@ -399,7 +399,7 @@ static void give_voices_slots(struct conference *c, struct member *m, usec_t now
         if (!s || s->owner == m->seat || s->state.kind != CONFERENCE_AUDIO ||
             m->by_source[i] != MEMBER_NO_EGRESS || !source_live(s))
             continue;
-        if (now - s->layers[0].last_packet < SLOT_IDLE && s->layers[0].started)
+        if (now - s->streams[0].last_packet < SLOT_IDLE && s->streams[0].started)
             (void)slot_egress(c, m, s); /* none free: counted */
     }
 }
@@ -410,8 +410,10 @@ static void pass_key_request(struct conference *c, struct member *m, struct egre
                              struct source *s, usec_t now)
 {
     unsigned layer = (unsigned)e->target;
+    unsigned spatial;
+    unsigned stream = source_stream_of(s, layer, &spatial);
     usec_t rtt = m->rtt > 0 ? m->rtt : CONFERENCE_RTT_UNKNOWN;
-    bool on_its_way = s->layers[layer].key_wanted_until >= now ||
+    bool on_its_way = s->streams[stream].key_wanted_until >= now ||
                       (e->key_sent > 0 && now - e->key_sent < rtt + 10 * USEC_PER_MSEC);
     if (on_its_way) {
         e->key_wanted = false;
@@ -432,7 +434,7 @@ static void want_keys(struct conference *c, struct member *m, usec_t now)
         struct source *s = conference_source_of(c, e);
         if (e->kind != CONFERENCE_VIDEO || !s || !source_live(s) || now < e->usable_at)
             continue;
-        if (egress_waits(e)) {
+        if (egress_waits(e, s)) {
             source_want_key(s, now, (unsigned)e->target);
             continue;
         }

@@ -26,7 +26,7 @@ static void take_sender_report(struct conference *c, struct member *m, usec_t no
         if (m->ssrcs[i].ssrc != info.ssrc || m->ssrcs[i].rtx)
             continue;
         struct source *s = m->sources[m->ssrcs[i].source];
-        source_report_in(s, now, m->ssrcs[i].layer, &info);
+        source_report_in(s, now, m->ssrcs[i].stream, &info);
         /* One offset for all streams of a sender, so that its sound and picture stay together. */
         uint64_t offset = egress_ntp(now) - info.ntp;
         int64_t jump = (int64_t)(offset - m->clock_offset) >> 32;
@@ -121,8 +121,8 @@ static bool key_due(const struct source *s, usec_t now)
     if (s->key_asked > 0 && now - s->key_asked < SOURCE_KEY_INTERVAL)
         return false;
     for (unsigned l = 0; l < s->state.layer_count; l++)
-        if (s->layers[l].key_wanted_until >= now &&
-            (s->layers[l].key_asked == 0 || now - s->layers[l].key_asked >= SOURCE_KEY_INTERVAL))
+        if (s->streams[l].key_wanted_until >= now &&
+            (s->streams[l].key_asked == 0 || now - s->streams[l].key_asked >= SOURCE_KEY_INTERVAL))
             return true;
     return false;
 }
@@ -199,10 +199,10 @@ static void put_requests(struct conference *c, struct member *m, usec_t now, str
             size_t count = 0;
             if ((size_t)(w->end - w->pos) > 12 + sizeof(uint32_t) * NACKS_MAX)
                 count = source_nacks(s, now, l, member_rtt(m), lost, NACKS_MAX);
-            rtcp_put_nack(w, c->own_ssrc, s->layers[l].ssrc, lost, count);
+            rtcp_put_nack(w, c->own_ssrc, s->streams[l].ssrc, lost, count);
             c->counters.nacks_sent += count;
             if (w->end - w->pos >= RTCP_PLI_SIZE && source_key_due(s, now, l, member_rtt(m))) {
-                rtcp_put_pli(w, c->own_ssrc, s->layers[l].ssrc);
+                rtcp_put_pli(w, c->own_ssrc, s->streams[l].ssrc);
                 c->counters.plis_sent++;
             }
         }

@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-enum { NO_LAYER = -1 };
+enum { NO_STREAM = -1 };
 
 /* How far the sender's clock may run ahead of ours over a switch before we trust ours. */
 #define AHEAD_MAX (3 * USEC_PER_SEC)
@@ -31,9 +31,9 @@ void rewrite_detach(struct rewrite *rw)
     rw->range_first = rw->range_count;
 }
 
-int rewrite_layer(const struct rewrite *rw)
+int rewrite_stream(const struct rewrite *rw)
 {
-    return rw->range_count == rw->range_first ? NO_LAYER : newest(rw)->layer;
+    return rw->range_count == rw->range_first ? NO_STREAM : newest(rw)->stream;
 }
 
 uint32_t rewrite_timestamp_delta(const struct rewrite *rw)
@@ -64,18 +64,18 @@ static uint32_t next_timestamp(const struct rewrite *rw, const struct ring_packe
 
 void rewrite_switch(struct rewrite *rw, const struct ring_packet *packet, const uint32_t *aligned)
 {
-    const struct vp8_descriptor *d = &packet->vp8;
     struct rewrite_range range = {
         .first = packet->sequence,
         .end = INT64_MAX,
         .sequence_delta = rw->sequence + 1 - packet->sequence,
-        .layer = (int8_t)packet->layer,
+        .stream = (int8_t)packet->stream,
     };
     if (rw->started) {
         range.timestamp_delta = next_timestamp(rw, packet, aligned) - packet->timestamp;
         range.picture_delta = rw->picture + 1 - packet->picture;
-        range.tl0_delta = (uint8_t)(rw->tl0 + 1 - d->tl0);
-        range.keyidx_delta = (uint8_t)(rw->keyidx + 1 - d->keyidx);
+        range.frame_delta = rw->frame + 1 - packet->frame;
+        range.tl0_delta = (uint8_t)(rw->tl0 + 1 - packet->tl0);
+        range.keyidx_delta = (uint8_t)(rw->keyidx + 1 - packet->keyidx);
     }
     if (rw->range_count > rw->range_first)
         newest(rw)->end = rw->highest + 1;
@@ -89,7 +89,7 @@ static const struct rewrite_range *find_range(const struct rewrite *rw,
 {
     for (uint32_t n = rw->range_count; n != rw->range_first; n--) {
         const struct rewrite_range *range = &rw->ranges[(n - 1) % REWRITE_RANGES];
-        if (range->layer == (int8_t)packet->layer && packet->sequence >= range->first)
+        if (range->stream == (int8_t)packet->stream && packet->sequence >= range->first)
             return packet->sequence < range->end ? range : NULL;
     }
     return NULL;
@@ -102,12 +102,15 @@ bool rewrite_map(struct rewrite *rw, const struct ring_packet *packet, struct re
         return false;
     int64_t sequence = packet->sequence + range->sequence_delta;
     int64_t picture = packet->picture + range->picture_delta;
+    int64_t frame = packet->frame + range->frame_delta;
     *ret_out = (struct rewritten){
         .sequence = (uint16_t)sequence,
         .timestamp = packet->timestamp + range->timestamp_delta,
         .picture = (uint16_t)(picture & 0x7fff),
-        .tl0 = (uint8_t)(packet->vp8.tl0 + range->tl0_delta),
-        .keyidx = (uint8_t)((packet->vp8.keyidx + range->keyidx_delta) & 0x1f),
+        .frame = (uint16_t)frame,
+        .tl0 = (uint8_t)(packet->tl0 + range->tl0_delta),
+        .keyidx = (uint8_t)((packet->keyidx + range->keyidx_delta) & 0x1f),
+        .marker = packet->marker,
     };
     if (range == newest(rw) && packet->sequence > rw->highest)
         rw->highest = packet->sequence;
@@ -117,6 +120,7 @@ bool rewrite_map(struct rewrite *rw, const struct ring_packet *packet, struct re
         rw->timestamp = ret_out->timestamp;
         rw->arrival = packet->arrival;
         rw->picture = picture;
+        rw->frame = frame;
         rw->tl0 = ret_out->tl0;
         rw->keyidx = ret_out->keyidx;
     }
@@ -125,14 +129,14 @@ bool rewrite_map(struct rewrite *rw, const struct ring_packet *packet, struct re
 
 void rewrite_skip(struct rewrite *rw, const struct ring_packet *packet)
 {
-    if (rw->range_count == rw->range_first || newest(rw)->layer != (int8_t)packet->layer ||
+    if (rw->range_count == rw->range_first || newest(rw)->stream != (int8_t)packet->stream ||
         packet->sequence <= rw->highest)
         return; /* its hole is already told: it stays one */
     struct rewrite_range *range = newest(rw);
     struct rewrite_range next = *range;
     next.first = packet->sequence + 1;
     next.sequence_delta--;
-    if (packet->picture != rw->skipped_picture)
+    if (packet->codec->gapless && packet->picture != rw->skipped_picture)
         next.picture_delta--;
     rw->skipped_picture = packet->picture;
     rw->highest = packet->sequence;

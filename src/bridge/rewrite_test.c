@@ -6,10 +6,12 @@ static struct ring_packet packet(int64_t sequence, int64_t picture, uint8_t laye
 {
     return (struct ring_packet){.sequence = sequence,
                                 .picture = picture,
-                                .layer = layer,
+                                .stream = layer,
+                                .codec = &codec_vp8,
                                 .arrival = 1000000 + picture * 33000,
                                 .timestamp = (uint32_t)(picture * 3000) + layer * 77777U,
-                                .vp8 = {.tl0 = (uint8_t)picture, .keyidx = 3}};
+                                .tl0 = (uint8_t)picture,
+                                .keyidx = 3};
 }
 
 static struct rewritten map(struct rewrite *rw, struct ring_packet p)
@@ -43,7 +45,7 @@ static void a_layer_goes_through_unbroken(void **state)
         assert_int_equal(out.sequence, 1000 + i);
         assert_int_equal(out.picture, 10 + i);
     }
-    assert_int_equal(rewrite_layer(&rw), 0);
+    assert_int_equal(rewrite_stream(&rw), 0);
 }
 
 static void holes_stay_holes_and_late_packets_fill_them(void **state)
@@ -64,7 +66,7 @@ static void a_switch_goes_on_where_the_old_layer_stopped(void **state)
     struct rewritten last = map(&rw, packet(501, 11, 0));
     struct ring_packet key = packet(90, 700, 2);
     key.arrival = 1000000 + 12 * 33000;
-    key.vp8.tl0 = 200;
+    key.tl0 = 200;
     rewrite_switch(&rw, &key, NULL);
     struct rewritten out = map(&rw, key);
     assert_int_equal(out.sequence, 1002);
@@ -78,7 +80,7 @@ static void a_switch_goes_on_where_the_old_layer_stopped(void **state)
     assert_int_equal(map(&rw, packet(501, 11, 0)).sequence, 1001);
     /* What came before the key frame in its layer was never sent. */
     assert_false(maps(&rw, packet(89, 699, 2)));
-    assert_int_equal(rewrite_layer(&rw), 2);
+    assert_int_equal(rewrite_stream(&rw), 2);
 }
 
 static void the_senders_clock_decides_within_reason(void **state)
@@ -137,7 +139,7 @@ static void another_source_shares_nothing(void **state)
     start(&rw);
     struct rewritten last = map(&rw, packet(501, 11, 0));
     rewrite_detach(&rw);
-    assert_int_equal(rewrite_layer(&rw), -1);
+    assert_int_equal(rewrite_stream(&rw), -1);
     assert_false(maps(&rw, packet(501, 11, 0)));
     struct ring_packet p = packet(7, 3, 0);
     p.arrival = 1000000 + 3600 * USEC_PER_SEC;

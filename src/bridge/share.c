@@ -236,13 +236,13 @@ static size_t collect(struct conference *c, struct member *m)
         uint16_t index = m->by_source[s->index];
         struct allocate_source *a = &c->share[count];
         *a = (struct allocate_source){
-            .layer_count = s->state.layer_count,
+            .layer_count = s->layer_count,
             .max_height = wish->height,
             .on_stage = wish->on_stage,
             .before = wish->granted,
             .was_limited = index != MEMBER_NO_EGRESS && m->egress[index].limited,
         };
-        for (unsigned l = 0; l < s->state.layer_count; l++) {
+        for (unsigned l = 0; l < s->layer_count; l++) {
             a->bps[l] = s->bps[l];
             a->height[l] = source_layer_height(s, l);
         }
@@ -314,7 +314,7 @@ static void apply(struct conference *c, struct member *m, usec_t now, size_t cou
         m->wish[s->index].granted = (int8_t)a->granted;
         unsigned layer = (unsigned)a->granted;
         egress_grant(e, a->granted, source_layer_tid(s, now, layer, m->wish[s->index].frame_rate));
-        e->squeeze = a->limited && rewrite_layer(&e->rewrite) > a->granted;
+        e->squeeze = a->limited && egress_layer(e, s) > a->granted;
     }
     for (size_t i = 0; i < m->egress_count; i++) {
         struct egress *e = &m->egress[i];

@@ -45,9 +45,11 @@ struct source *source_new(const struct conference_source *state)
     source->clock = video ? OFFER_CLOCK_VIDEO : OFFER_CLOCK_AUDIO;
     source->recorded = source->record_target = -1;
     source->told_height = INT_MIN;
+    source->layered = -1;
+    source->layer_count = state->layer_count;
     for (unsigned i = 0; i < state->layer_count; i++) {
-        source->layers[i].ssrc = state->ssrcs[i];
-        source->layers[i].rtx = state->rtx[i];
+        source->streams[i].ssrc = state->ssrcs[i];
+        source->streams[i].rtx = state->rtx[i];
     }
     return source;
 }
@@ -73,98 +75,99 @@ bool source_same(const struct source *source, const struct conference_source *st
     return true;
 }
 
-static bool test_seen(const struct source_layer *l, int64_t sequence)
+static bool test_seen(const struct source_stream *st, int64_t sequence)
 {
     size_t bit = (size_t)sequence & (SOURCE_WINDOW - 1);
-    return l->seen[bit / 64] >> (bit % 64) & 1;
+    return st->seen[bit / 64] >> (bit % 64) & 1;
 }
 
-static void set_seen(struct source_layer *l, int64_t sequence, bool seen)
+static void set_seen(struct source_stream *st, int64_t sequence, bool seen)
 {
     size_t bit = (size_t)sequence & (SOURCE_WINDOW - 1);
     uint64_t mask = 1ULL << (bit % 64);
-    l->seen[bit / 64] = seen ? l->seen[bit / 64] | mask : l->seen[bit / 64] & ~mask;
+    st->seen[bit / 64] = seen ? st->seen[bit / 64] | mask : st->seen[bit / 64] & ~mask;
 }
 
-static void start_at(struct source_layer *l, int64_t sequence)
+static void start_at(struct source_stream *st, int64_t sequence)
 {
-    memset(l->seen, 0, sizeof(l->seen));
-    l->missing_count = 0;
-    l->highest = sequence - 1;
-    l->hole = l->started ? sequence - 1 : 0;
-    l->started = true;
-    l->strange = 0;
-    l->statistics.base = sequence;
-    l->statistics.received = l->statistics.received_before = l->statistics.expected_before = 0;
+    memset(st->seen, 0, sizeof(st->seen));
+    st->missing_count = 0;
+    st->highest = sequence - 1;
+    st->hole = st->started ? sequence - 1 : 0;
+    st->started = true;
+    st->strange = 0;
+    st->statistics.base = sequence;
+    st->statistics.received = st->statistics.received_before = st->statistics.expected_before = 0;
 }
 
-static void forget_missing(struct source_layer *l, int64_t sequence)
+static void forget_missing(struct source_stream *st, int64_t sequence)
 {
-    for (size_t i = 0; i < l->missing_count; i++) {
-        if (l->missing[i].sequence == sequence) {
-            l->missing_count--;
-            memmove(&l->missing[i], &l->missing[i + 1],
-                    (l->missing_count - i) * sizeof(l->missing[0]));
+    for (size_t i = 0; i < st->missing_count; i++) {
+        if (st->missing[i].sequence == sequence) {
+            st->missing_count--;
+            memmove(&st->missing[i], &st->missing[i + 1],
+                    (st->missing_count - i) * sizeof(st->missing[0]));
             return;
         }
     }
 }
 
 /* Everything between the newest packet and this newer one is missing. */
-static void note_gap(struct source *s, struct source_layer *l, usec_t now, int64_t sequence)
+static void note_gap(struct source *s, struct source_stream *st, usec_t now, int64_t sequence)
 {
-    int64_t gap = sequence - l->highest - 1;
+    int64_t gap = sequence - st->highest - 1;
     if (gap >= SOURCE_WINDOW)
-        memset(l->seen, 0, sizeof(l->seen));
-    for (int64_t lost = l->highest + 1; lost < sequence && gap < SOURCE_WINDOW; lost++)
-        set_seen(l, lost, false);
+        memset(st->seen, 0, sizeof(st->seen));
+    for (int64_t lost = st->highest + 1; lost < sequence && gap < SOURCE_WINDOW; lost++)
+        set_seen(st, lost, false);
     if (s->state.kind != CONFERENCE_VIDEO || gap == 0)
         return;
-    if (gap > GAP_MAX || l->missing_count + (size_t)gap > SOURCE_MISSING_MAX) {
-        l->missing_count = 0;
-        l->hole = sequence - 1;
+    if (gap > GAP_MAX || st->missing_count + (size_t)gap > SOURCE_MISSING_MAX) {
+        st->missing_count = 0;
+        st->hole = sequence - 1;
         return;
     }
-    for (int64_t lost = l->highest + 1; lost < sequence; lost++)
-        l->missing[l->missing_count++] = (struct source_missing){lost, now, 0, 0};
+    for (int64_t lost = st->highest + 1; lost < sequence; lost++)
+        st->missing[st->missing_count++] = (struct source_missing){lost, now, 0, 0};
 }
 
 /* Places the packet's number among those seen: the unwrapped number, or ERR_EXISTS. */
-static int place(struct source *s, struct source_layer *l, usec_t now, uint16_t wire, bool repaired,
-                 int64_t *ret_sequence)
+static int place(struct source *s, struct source_stream *st, usec_t now, uint16_t wire,
+                 bool repaired, int64_t *ret_sequence)
 {
-    if (!l->started) {
+    if (!st->started) {
         if (repaired)
             return ERR_EXISTS; /* nothing to repair yet; probes come first on RTX */
-        start_at(l, 65536 + wire);
+        start_at(st, 65536 + wire);
     }
-    int64_t sequence = rtp_unwrap(l->highest, wire);
-    bool outside = sequence <= l->highest - SOURCE_WINDOW || sequence > l->highest + SOURCE_WINDOW;
+    int64_t sequence = rtp_unwrap(st->highest, wire);
+    bool outside =
+        sequence <= st->highest - SOURCE_WINDOW || sequence > st->highest + SOURCE_WINDOW;
     if (outside) {
-        if (repaired || ++l->strange < STRANGE_MAX)
+        if (repaired || ++st->strange < STRANGE_MAX)
             return ERR_EXISTS;
-        start_at(l, sequence > l->highest ? sequence
-                                          : rtp_unwrap(l->highest + RESTART_GAP + 32768, wire));
-        sequence = l->highest + 1;
+        start_at(st, sequence > st->highest ? sequence
+                                            : rtp_unwrap(st->highest + RESTART_GAP + 32768, wire));
+        sequence = st->highest + 1;
     }
-    l->strange = 0;
-    if (sequence <= l->highest && test_seen(l, sequence))
+    st->strange = 0;
+    if (sequence <= st->highest && test_seen(st, sequence))
         return ERR_EXISTS;
-    if (sequence > l->highest) {
-        note_gap(s, l, now, sequence);
-        l->highest = sequence;
+    if (sequence > st->highest) {
+        note_gap(s, st, now, sequence);
+        st->highest = sequence;
     } else {
-        forget_missing(l, sequence);
+        forget_missing(st, sequence);
     }
-    set_seen(l, sequence, true);
+    set_seen(st, sequence, true);
     *ret_sequence = sequence;
     return 0;
 }
 
-static void count_arrival(struct source *s, struct source_layer *l, usec_t now, uint32_t timestamp,
-                          bool late)
+static void count_arrival(struct source *s, struct source_stream *stream, usec_t now,
+                          uint32_t timestamp, bool late)
 {
-    struct source_statistics *st = &l->statistics;
+    struct source_statistics *st = &stream->statistics;
     uint32_t ticks = (uint32_t)(now * (int64_t)s->clock / USEC_PER_SEC);
     uint32_t transit = ticks - timestamp;
     st->received++;
@@ -179,138 +182,212 @@ static void count_arrival(struct source *s, struct source_layer *l, usec_t now, 
         st->transit = transit;
 }
 
-static void note_video(struct source_layer *l, usec_t now, struct ring_packet *entry,
-                       struct slice payload)
-{
-    const struct vp8_descriptor *d = &entry->vp8;
-    unsigned tid = d->tid < SOURCE_TIDS ? d->tid : SOURCE_TIDS - 1;
-    meter_add(&l->bytes[tid], now, (uint32_t)payload.len);
-    if (d->start && d->partition == 0)
-        meter_add(&l->frames[tid], now, 1);
-    if (d->has_picture_id) {
-        int64_t full;
-        if (d->long_picture_id)
-            full =
-                l->picture + (int16_t)((uint16_t)(d->picture_id - (uint16_t)l->picture) << 1) / 2;
-        else
-            full = l->picture + (int8_t)((uint8_t)(d->picture_id - (uint8_t)l->picture) << 1) / 2;
-        entry->picture = full;
-        if (full > l->picture)
-            l->picture = full;
-    }
-    if (!vp8_starts_key(d, payload))
-        return;
-    entry->key = true;
-    l->key_at = now;
-    if (entry->sequence > l->hole)
-        l->hole = 0;
-    uint16_t width;
-    uint16_t height;
-    if (vp8_key_size(d, payload, &width, &height) && width > 0 && height > 0)
-        l->height = height < width ? height : width; /* upright pictures count by their width */
-    l->key_wanted_until = 0;
-    l->key_tries = 0;
-}
-
 /* A key frame makes what is missing before it worthless. */
-static void drop_missing_before(struct source_layer *l, int64_t sequence)
+static void drop_missing_before(struct source_stream *st, int64_t sequence)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < l->missing_count; i++)
-        if (l->missing[i].sequence > sequence)
-            l->missing[kept++] = l->missing[i];
-    l->missing_count = kept;
+    for (size_t i = 0; i < st->missing_count; i++)
+        if (st->missing[i].sequence > sequence)
+            st->missing[kept++] = st->missing[i];
+    st->missing_count = kept;
 }
 
-int source_input(struct source *s, usec_t now, unsigned layer, const struct rtp_packet *packet,
+/* From now on the layers are these; what was measured of the old ones says nothing any more. */
+static void set_layers(struct source *s, int layered, unsigned count)
+{
+    count = count < CONFERENCE_LAYERS_MAX ? count : CONFERENCE_LAYERS_MAX;
+    if (s->layered != layered)
+        memset(s->layers, 0, sizeof(s->layers));
+    s->layered = layered;
+    s->layer_count = count;
+}
+
+static void note_key(struct source *s, struct source_stream *st, usec_t now,
+                     const struct ring_packet *entry, const struct codec_key *key)
+{
+    st->key_at = now;
+    if (entry->sequence > st->hole)
+        st->hole = 0;
+    st->key_wanted_until = 0;
+    st->key_tries = 0;
+    if (key->spatial_count > 1 && !entry->late)
+        set_layers(s, entry->stream, key->spatial_count);
+    else if (key->spatial_count == 1 && !entry->late)
+        set_layers(s, -1, s->state.layer_count);
+    for (unsigned i = 0; i < CODEC_SPATIAL; i++)
+        if (key->height[i] > 0)
+            s->layers[s->layered < 0 ? entry->stream : i].height = key->height[i];
+}
+
+/* Counts the packet for every layer that it is sent with. */
+static void count_layers(struct source *s, usec_t now, const struct ring_packet *entry,
+                         uint32_t bytes)
+{
+    const struct codec_facts *f = &entry->facts;
+    unsigned first = s->layered < 0 ? entry->stream : 0;
+    unsigned end = s->layered < 0 ? first + 1 : s->layer_count;
+    for (unsigned i = first; i < end; i++) {
+        unsigned spatial = s->layered < 0 ? CODEC_SPATIAL - 1 : i;
+        struct source_layer *l = &s->layers[i];
+        for (unsigned tid = 0; tid < SOURCE_TIDS; tid++) {
+            if (!(f->present & codec_cell(spatial, tid)))
+                continue;
+            meter_add(&l->bytes[tid], now, bytes);
+            if (f->start && (s->layered < 0 || f->spatial == i))
+                meter_add(&l->frames[tid], now, 1);
+            break;
+        }
+    }
+    s->layers[s->layered < 0 ? entry->stream : f->spatial].last_packet = now;
+}
+
+/* What came before the structure that it needs can be read now. */
+static bool unblind(struct source *s, struct source_stream *st, const struct ring_packet *start)
+{
+    bool any = false;
+    for (uint32_t n = s->ring.tail; n != s->ring.head; n++) {
+        struct ring_packet *entry = ring_edit(&s->ring, n);
+        if (entry->stream != start->stream || !entry->facts.blind ||
+            entry->sequence < start->sequence)
+            continue;
+        codec_read_blind(&st->codec, ring_extension(&s->ring, entry), entry);
+        any = true;
+    }
+    return any;
+}
+
+static int read_video(struct source_stream *st, const struct rtp_packet *packet,
+                      struct ring_packet *entry, struct slice *ret_extension,
+                      struct codec_key *ret_key)
+{
+    bool rtx;
+    entry->codec = codec_by_type(packet->payload_type, &rtx);
+    if (!entry->codec || rtx)
+        return ERR_FORMAT;
+    if (!rtp_extension_find(packet, OFFER_EXT_DEPENDENCY, ret_extension))
+        *ret_extension = (struct slice){0};
+    if (ret_extension->len > CODEC_EXTENSION_MAX)
+        return ERR_FORMAT;
+    if (!entry->late || entry->sequence > st->structure_at) {
+        int err = codec_read(&st->codec, packet, *ret_extension, entry, ret_key);
+        if (!err && ret_key->spatial_count > 0)
+            st->structure_at = entry->sequence;
+        return err;
+    }
+    /* From before the last key frame: it must not bring back what held then. */
+    struct codec_stream old = st->codec;
+    return codec_read(&old, packet, *ret_extension, entry, ret_key);
+}
+
+static void note_video(struct source *s, struct source_stream *st, usec_t now,
+                       struct ring_packet *entry, const struct codec_key *key, uint32_t bytes)
+{
+    if (entry->facts.key) {
+        note_key(s, st, now, entry, key);
+        drop_missing_before(st, entry->sequence);
+        entry->unblinds = entry->late && unblind(s, st, entry);
+    }
+    if (entry->facts.spatial > 0 && s->layered != entry->stream && !entry->late)
+        set_layers(s, entry->stream, entry->facts.spatial + 1U);
+    count_layers(s, now, entry, bytes);
+}
+
+static void note_audio(struct source *s, usec_t now, const struct rtp_packet *packet,
+                       struct ring_packet *entry)
+{
+    s->layers[0].last_packet = now;
+    meter_add(&s->layers[0].bytes[0], now, (uint32_t)packet->payload.len);
+    struct slice level;
+    if (rtp_extension_find(packet, OFFER_EXT_AUDIO_LEVEL, &level) && level.len > 0) {
+        entry->has_level = true;
+        entry->level = level.data[0];
+    }
+}
+
+int source_input(struct source *s, usec_t now, unsigned stream, const struct rtp_packet *packet,
                  bool repaired, uint32_t *ret_number)
 {
-    assert(layer < s->state.layer_count);
-    struct source_layer *l = &s->layers[layer];
+    assert(stream < s->state.layer_count);
+    struct source_stream *st = &s->streams[stream];
     struct ring_packet entry = {
         .arrival = now,
         .timestamp = packet->timestamp,
-        .layer = (uint8_t)layer,
+        .payload_type = packet->payload_type,
+        .stream = (uint8_t)stream,
         .marker = packet->marker,
     };
     bool video = s->state.kind == CONFERENCE_VIDEO;
+    struct slice extension = {0};
+    struct codec_key key;
     if (packet->payload.len == 0 || packet->payload.len > PACKET_MAX)
         return ERR_FORMAT;
-    if (video && vp8_parse(packet->payload, &entry.vp8) != 0)
-        return ERR_FORMAT;
-    int64_t before = l->highest;
-    int err = place(s, l, now, packet->sequence, repaired, &entry.sequence);
+    int64_t before = st->highest;
+    int err = place(s, st, now, packet->sequence, repaired, &entry.sequence);
     if (err)
         return err;
     entry.late = repaired || entry.sequence <= before;
-    count_arrival(s, l, now, packet->timestamp, entry.late);
-    l->last_packet = now;
-    if (video) {
-        note_video(l, now, &entry, packet->payload);
-        if (entry.key)
-            drop_missing_before(l, entry.sequence);
-    } else {
-        meter_add(&l->bytes[0], now, (uint32_t)packet->payload.len);
-        struct slice level;
-        if (rtp_extension_find(packet, OFFER_EXT_AUDIO_LEVEL, &level) && level.len > 0) {
-            entry.has_level = true;
-            entry.level = level.data[0];
-        }
-    }
-    *ret_number = ring_put(&s->ring, &entry, packet->payload);
+    if (video && read_video(st, packet, &entry, &extension, &key) != 0)
+        return ERR_FORMAT;
+    count_arrival(s, st, now, packet->timestamp, entry.late);
+    st->last_packet = now;
+    if (video)
+        note_video(s, st, now, &entry, &key, (uint32_t)packet->payload.len);
+    else
+        note_audio(s, now, packet, &entry);
+    *ret_number = ring_put(&s->ring, &entry, extension, packet->payload);
     return 0;
 }
 
-void source_report_in(struct source *s, usec_t now, unsigned layer,
+void source_report_in(struct source *s, usec_t now, unsigned stream,
                       const struct rtcp_sender_info *info)
 {
-    struct source_layer *l = &s->layers[layer];
-    l->sr_ntp = info->ntp;
-    l->sr_rtp = info->rtp;
-    l->sr_arrival = usec_max(now, 1);
+    struct source_stream *st = &s->streams[stream];
+    st->sr_ntp = info->ntp;
+    st->sr_rtp = info->rtp;
+    st->sr_arrival = usec_max(now, 1);
 }
 
-static bool lost_now(const struct source_layer *l, const struct source_missing *m, usec_t now,
+static bool lost_now(const struct source_stream *st, const struct source_missing *m, usec_t now,
                      usec_t rtt)
 {
     if (m->tries == 0)
-        return now - m->found >= REORDER_TIME || l->highest - m->sequence >= REORDER_PACKETS;
+        return now - m->found >= REORDER_TIME || st->highest - m->sequence >= REORDER_PACKETS;
     usec_t wait = usec_max(rtt > 0 ? rtt : RTT_UNKNOWN, NACK_RTT_MIN);
     for (unsigned i = 1; i < m->tries; i++)
         wait = wait * 3 / 2;
     return now - m->asked >= wait;
 }
 
-size_t source_nacks(struct source *s, usec_t now, unsigned layer, usec_t rtt, uint16_t *out,
+size_t source_nacks(struct source *s, usec_t now, unsigned stream, usec_t rtt, uint16_t *out,
                     size_t max)
 {
-    struct source_layer *l = &s->layers[layer];
+    struct source_stream *st = &s->streams[stream];
     size_t count = 0;
     size_t kept = 0;
-    for (size_t i = 0; i < l->missing_count; i++) {
-        struct source_missing *m = &l->missing[i];
+    for (size_t i = 0; i < st->missing_count; i++) {
+        struct source_missing *m = &st->missing[i];
         if (now - m->found > NACK_TIME || m->tries >= NACK_TRIES) {
-            l->hole = m->sequence > l->hole ? m->sequence : l->hole;
+            st->hole = m->sequence > st->hole ? m->sequence : st->hole;
             continue;
         }
-        if (count < max && lost_now(l, m, now, rtt)) {
+        if (count < max && lost_now(st, m, now, rtt)) {
             m->tries++;
             m->asked = now;
             out[count++] = (uint16_t)m->sequence;
         }
-        l->missing[kept++] = *m;
+        st->missing[kept++] = *m;
     }
-    l->missing_count = kept;
+    st->missing_count = kept;
     return count;
 }
 
 bool source_nack_due(const struct source *s, usec_t now, usec_t rtt)
 {
     for (unsigned i = 0; i < s->state.layer_count; i++) {
-        const struct source_layer *l = &s->layers[i];
-        for (size_t k = 0; k < l->missing_count; k++)
-            if (lost_now(l, &l->missing[k], now, rtt) && l->missing[k].tries < NACK_TRIES &&
-                now - l->missing[k].found <= NACK_TIME)
+        const struct source_stream *st = &s->streams[i];
+        for (size_t k = 0; k < st->missing_count; k++)
+            if (lost_now(st, &st->missing[k], now, rtt) && st->missing[k].tries < NACK_TRIES &&
+                now - st->missing[k].found <= NACK_TIME)
                 return true;
     }
     return false;
@@ -318,71 +395,79 @@ bool source_nack_due(const struct source *s, usec_t now, usec_t rtt)
 
 void source_want_key(struct source *s, usec_t now, unsigned layer)
 {
-    s->layers[layer].key_wanted_until = now + KEY_WISH;
+    unsigned spatial;
+    s->streams[source_stream_of(s, layer, &spatial)].key_wanted_until = now + KEY_WISH;
 }
 
-bool source_key_due(struct source *s, usec_t now, unsigned layer, usec_t rtt)
+bool source_key_due(struct source *s, usec_t now, unsigned stream, usec_t rtt)
 {
-    struct source_layer *l = &s->layers[layer];
-    if (l->key_wanted_until < now) {
-        l->key_tries = 0;
+    struct source_stream *st = &s->streams[stream];
+    if (st->key_wanted_until < now) {
+        st->key_tries = 0;
         return false;
     }
     usec_t wait = usec_max(SOURCE_KEY_INTERVAL, rtt + 10 * USEC_PER_MSEC);
-    for (unsigned i = 1; i < l->key_tries; i++)
+    for (unsigned i = 1; i < st->key_tries; i++)
         wait = usec_min(wait * 3 / 2, KEY_REPEAT_MAX);
-    if (l->key_asked > 0 && now - l->key_asked < wait)
+    if (st->key_asked > 0 && now - st->key_asked < wait)
         return false;
     if (s->key_asked > 0 && now - s->key_asked < SOURCE_KEY_INTERVAL)
         return false;
-    l->key_asked = s->key_asked = usec_max(now, 1);
-    if (l->key_tries < 10)
-        l->key_tries++;
+    st->key_asked = s->key_asked = usec_max(now, 1);
+    if (st->key_tries < 10)
+        st->key_tries++;
     return true;
 }
 
-bool source_report_out(struct source *s, usec_t now, unsigned layer, struct rtcp_report *ret_report)
+bool source_report_out(struct source *s, usec_t now, unsigned stream,
+                       struct rtcp_report *ret_report)
 {
-    struct source_layer *l = &s->layers[layer];
-    struct source_statistics *st = &l->statistics;
-    if (!l->started)
+    struct source_stream *st = &s->streams[stream];
+    struct source_statistics *counted = &st->statistics;
+    if (!st->started)
         return false;
-    uint32_t expected = (uint32_t)(l->highest - st->base + 1);
-    uint32_t expected_now = expected - st->expected_before;
-    uint32_t received_now = st->received - st->received_before;
-    st->expected_before = expected;
-    st->received_before = st->received;
+    uint32_t expected = (uint32_t)(st->highest - counted->base + 1);
+    uint32_t expected_now = expected - counted->expected_before;
+    uint32_t received_now = counted->received - counted->received_before;
+    counted->expected_before = expected;
+    counted->received_before = counted->received;
     uint32_t lost_now_count = expected_now > received_now ? expected_now - received_now : 0;
-    int64_t total = (int64_t)expected - st->received;
+    int64_t total = (int64_t)expected - counted->received;
     uint8_t fraction = 0;
     if (expected_now > 0)
         fraction = (uint8_t)((uint64_t)lost_now_count * 255 / expected_now);
     *ret_report = (struct rtcp_report){
-        .ssrc = l->ssrc,
+        .ssrc = st->ssrc,
         .fraction_lost = fraction,
         .total_lost = (int32_t)(total < 0          ? 0
                                 : total > 0x7fffff ? 0x7fffff
                                                    : total),
-        .highest = (uint32_t)(l->highest - 65536),
-        .jitter = st->jitter >> 4,
+        .highest = (uint32_t)(st->highest - 65536),
+        .jitter = counted->jitter >> 4,
     };
-    if (l->sr_arrival > 0) {
-        ret_report->last_sr = (uint32_t)(l->sr_ntp >> 16);
-        ret_report->delay_sr = (uint32_t)((now - l->sr_arrival) * 65536 / USEC_PER_SEC);
+    if (st->sr_arrival > 0) {
+        ret_report->last_sr = (uint32_t)(st->sr_ntp >> 16);
+        ret_report->delay_sr = (uint32_t)((now - st->sr_arrival) * 65536 / USEC_PER_SEC);
     }
     return true;
+}
+
+unsigned source_stream_of(const struct source *s, unsigned layer, unsigned *ret_spatial)
+{
+    *ret_spatial = s->layered < 0 ? CODEC_SPATIAL - 1 : layer;
+    return s->layered < 0 ? layer : (unsigned)s->layered;
 }
 
 bool source_layer_active(const struct source *s, usec_t now, unsigned layer)
 {
     const struct source_layer *l = &s->layers[layer];
     bool desktop = s->state.video_type == CONFERENCE_DESKTOP;
-    if (!l->started ||
+    if (l->last_packet == 0 ||
         now - l->last_packet >= (desktop ? SOURCE_QUIET_DESKTOP : SOURCE_QUIET_CAMERA))
         return false;
     /* A camera that goes on in other layers has switched this one off. */
     usec_t newest = l->last_packet;
-    for (unsigned i = 0; i < s->state.layer_count; i++)
+    for (unsigned i = 0; i < s->layer_count; i++)
         newest = usec_max(newest, s->layers[i].last_packet);
     return desktop || newest - l->last_packet < SOURCE_LAG;
 }
@@ -391,13 +476,13 @@ int source_layer_height(const struct source *s, unsigned layer)
 {
     if (s->layers[layer].height > 0)
         return s->layers[layer].height;
-    for (unsigned i = 0; i < s->state.layer_count; i++) {
+    for (unsigned i = 0; i < s->layer_count; i++) {
         int known = s->layers[i].height;
         if (known > 0)
             return i < layer ? known << (layer - i) : known >> (i - layer);
     }
     /* A lone layer is the whole picture. */
-    unsigned index = s->state.layer_count == 1 ? CONFERENCE_LAYERS_MAX - 1 : layer;
+    unsigned index = s->layer_count == 1 ? CONFERENCE_LAYERS_MAX - 1 : layer;
     return LAYER_HEIGHT_LOWEST << index;
 }
 
@@ -437,7 +522,7 @@ static uint64_t usual_rate(int height)
 bool source_refresh(struct source *s, usec_t now)
 {
     bool changed = false;
-    for (unsigned i = 0; i < s->state.layer_count; i++) {
+    for (unsigned i = 0; i < s->layer_count; i++) {
         uint64_t bps = 0;
         if (source_layer_active(s, now, i)) {
             struct source_layer *l = &s->layers[i];

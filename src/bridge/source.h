@@ -1,18 +1,23 @@
-/* Ingress: one source of an endpoint with its simulcast layers. Takes packets in any order, puts
- * each once into the ring, and knows what to ask the sender for: lost packets (RFC 4585 6.2.1), key
- * frames (6.3.1), and what to report to it (RFC 3550 6.4). */
+/* Ingress: one source of an endpoint. Takes packets in any order, puts each once into the ring, and
+ * knows what to ask the sender for: lost packets (RFC 4585 6.2.1), key frames (6.3.1), and what to
+ * report to it (RFC 3550 6.4).
+ *
+ * A stream is what comes on one SSRC. A layer is a size of picture that a receiver can be given:
+ * each stream one, or, where one stream carries spatial layers (VP9, AV1), each of those. Codec and
+ * layers may change with any key frame. */
 #ifndef BRIDGE_SOURCE_H
 #define BRIDGE_SOURCE_H
 
 #include "bridge/conference.h"
 #include "bridge/meter.h"
-#include "bridge/ring.h"
+#include "bridge/rewrite.h"
+#include "bridge/target.h"
 #include "proto/rtcp.h"
 #include "proto/rtp.h"
 
-#define SOURCE_MISSING_MAX 192 /* sequence numbers asked for at a time, by layer */
-#define SOURCE_WINDOW 1024     /* sequence numbers remembered as seen, by layer */
-#define SOURCE_TIDS 3          /* temporal layers told apart; higher ones count as the last */
+#define SOURCE_MISSING_MAX 192 /* sequence numbers asked for at a time, by stream */
+#define SOURCE_WINDOW 1024     /* sequence numbers remembered as seen, by stream */
+#define SOURCE_TIDS CODEC_TEMPORAL
 #define SOURCE_KEY_INTERVAL (200 * USEC_PER_MSEC) /* between two key-frame requests of a source */
 /* A layer that was silent for so long is switched off (screens may be still). */
 #define SOURCE_QUIET_CAMERA (1500 * USEC_PER_MSEC)
@@ -36,13 +41,14 @@ struct source_statistics {
     uint32_t transit;
 };
 
-struct source_layer {
+struct source_stream {
     uint32_t ssrc;
     uint32_t rtx;
     bool started;
     uint8_t strange; /* packets in a row that fit no window */
     int64_t highest;
-    int64_t picture; /* newest, unwrapped */
+    struct codec_stream codec;
+    int64_t structure_at; /* number of the packet that told the layers in force */
     uint64_t seen[SOURCE_WINDOW / 64];
     struct source_missing missing[SOURCE_MISSING_MAX];
     size_t missing_count;
@@ -50,14 +56,18 @@ struct source_layer {
     uint64_t sr_ntp;
     uint32_t sr_rtp;
     usec_t sr_arrival; /* 0: none yet */
-    uint16_t height;   /* of the last key frame; 0: none yet */
-    usec_t key_at;     /* when that came */
+    usec_t key_at;     /* when the last key frame came */
     int64_t hole;      /* newest number lost for good since then; 0: none */
     usec_t last_packet;
-    usec_t on_since; /* by the refreshes */
     usec_t key_wanted_until;
     usec_t key_asked;
     uint8_t key_tries;
+};
+
+struct source_layer {
+    uint16_t height; /* of the last key frame; 0: none yet */
+    usec_t last_packet;
+    usec_t on_since; /* by the refreshes */
     struct meter bytes[SOURCE_TIDS];
     struct meter frames[SOURCE_TIDS];
 };
@@ -68,7 +78,10 @@ struct source {
     uint32_t owner;                 /* seat */
     uint32_t feed_number;
     struct ring ring;
+    struct source_stream streams[CONFERENCE_LAYERS_MAX];
     struct source_layer layers[CONFERENCE_LAYERS_MAX];
+    unsigned layer_count;
+    int layered;      /* the stream that carries all layers; -1: each stream is one */
     usec_t key_asked; /* any layer */
     unsigned clock;
     uint64_t bps[CONFERENCE_LAYERS_MAX]; /* as of the last refresh; 0: the layer is off */
@@ -76,10 +89,13 @@ struct source {
     int recorded;
     int record_target;
     usec_t record_key_at;
-    bool record_top;   /* capture the top layer */
-    int wanted_height; /* max over receivers: -1 any, 0 none */
-    int told_height;   /* as last told to the sender; INT_MIN: not yet */
-    usec_t lower_at;   /* when a lower wish may be told */
+    const struct codec *record_codec; /* of what is captured now */
+    struct target record_at;          /* of a stream with all layers: which of them */
+    struct rewrite record;            /* and how its packets are numbered without the others */
+    bool record_top;                  /* capture the top layer */
+    int wanted_height;                /* max over receivers: -1 any, 0 none */
+    int told_height;                  /* as last told to the sender; INT_MIN: not yet */
+    usec_t lower_at;                  /* when a lower wish may be told */
 };
 
 /* NULL when memory is short. */
@@ -88,26 +104,29 @@ void source_free(struct source **source);
 /* Whether the other state is the same stream: name, kind and SSRCs. */
 bool source_same(const struct source *source, const struct conference_source *state);
 
-/* A media packet of the layer, RTX already unwrapped (`repaired`). ERR_EXISTS: seen before, or too
- * old to tell. ERR_FORMAT: no VP8 descriptor, or longer than a packet may be. */
-int source_input(struct source *source, usec_t now, unsigned layer, const struct rtp_packet *packet,
-                 bool repaired, uint32_t *ret_number) MUST_USE;
-void source_report_in(struct source *source, usec_t now, unsigned layer,
+/* A media packet of the stream, RTX already unwrapped (`repaired`). ERR_EXISTS: seen before, or too
+ * old to tell. ERR_FORMAT: a codec or descriptor that we cannot read, or longer than a packet may
+ * be. */
+int source_input(struct source *source, usec_t now, unsigned stream,
+                 const struct rtp_packet *packet, bool repaired, uint32_t *ret_number) MUST_USE;
+void source_report_in(struct source *source, usec_t now, unsigned stream,
                       const struct rtcp_sender_info *info);
 
 /* Sequence numbers to ask for now, ascending; their try is counted. */
-size_t source_nacks(struct source *source, usec_t now, unsigned layer, usec_t rtt, uint16_t *out,
+size_t source_nacks(struct source *source, usec_t now, unsigned stream, usec_t rtt, uint16_t *out,
                     size_t max);
 /* Whether there are any. */
 bool source_nack_due(const struct source *source, usec_t now, usec_t rtt);
 /* Somebody waits for a key frame of the layer; to be repeated while that holds. */
 void source_want_key(struct source *source, usec_t now, unsigned layer);
-/* Whether to send a key-frame request for the layer now; counts it as sent. */
-bool source_key_due(struct source *source, usec_t now, unsigned layer, usec_t rtt);
-/* The report block for the layer; false before its first packet. */
-bool source_report_out(struct source *source, usec_t now, unsigned layer,
+/* Whether to send a key-frame request for the stream now; counts it as sent. */
+bool source_key_due(struct source *source, usec_t now, unsigned stream, usec_t rtt);
+/* The report block for the stream; false before its first packet. */
+bool source_report_out(struct source *source, usec_t now, unsigned stream,
                        struct rtcp_report *ret_report);
 
+/* Which stream has the layer; `ret_spatial`: up to which spatial layer of that it goes. */
+unsigned source_stream_of(const struct source *source, unsigned layer, unsigned *ret_spatial);
 /* Whether packets of that layer came lately. */
 bool source_layer_active(const struct source *source, usec_t now, unsigned layer);
 /* Height in pixels: decoded, else guessed from the other layers or the index. */

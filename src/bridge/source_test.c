@@ -1,6 +1,7 @@
 #include "base/check.h"
 
 #include "bridge/source.h"
+#include "proto/offer.h"
 
 static struct source *video_source(void)
 {
@@ -19,7 +20,8 @@ static int put(struct source *s, usec_t now, unsigned layer, uint16_t sequence, 
 {
     uint8_t payload[600] = {
         0x90, 0x80, 0x80, (uint8_t)sequence, key ? 0 : 1, 0, 0, 0x9d, 0x01, 0x2a, 64, 1, 104, 1};
-    struct rtp_packet packet = {.sequence = sequence,
+    struct rtp_packet packet = {.payload_type = OFFER_PT_VP8,
+                                .sequence = sequence,
                                 .timestamp = sequence * 3000U,
                                 .payload = slice_of(payload, sizeof(payload))};
     uint32_t number;
@@ -68,11 +70,11 @@ static void losses_are_asked_for_until_they_come(void **state)
     assert_in_range(asked, 3, 9);
     assert_false(source_nack_due(s, 3000000, rtt));
     /* Given up, until a key frame makes it good; one from before does not. */
-    assert_true(s->layers[0].hole > 0);
+    assert_true(s->streams[0].hole > 0);
     assert_int_equal(put(s, 3000000, 0, 9, true, false), 0);
-    assert_true(s->layers[0].hole > 0);
+    assert_true(s->streams[0].hole > 0);
     assert_int_equal(put(s, 3000000, 0, 14, true, false), 0);
-    assert_int_equal(s->layers[0].hole, 0);
+    assert_int_equal(s->streams[0].hole, 0);
     source_free(&s);
 }
 
@@ -95,7 +97,7 @@ static void long_gaps_and_restarts_do_not_flood(void **state)
     uint16_t lost[SOURCE_MISSING_MAX];
     assert_int_equal(put(s, 0, 0, 10, true, false), 0);
     assert_int_equal(put(s, 0, 0, 800, false, false), 0);
-    assert_true(s->layers[0].hole > 0);
+    assert_true(s->streams[0].hole > 0);
     assert_int_equal(source_nacks(s, 20000, 0, 50000, lost, SOURCE_MISSING_MAX), 0);
     /* The sender began anew somewhere else. */
     assert_int_equal(put(s, 0, 0, 30000, true, false), ERR_EXISTS);
@@ -177,16 +179,21 @@ static void the_ring_keeps_numbers_when_it_grows_and_wraps(void **state)
         memset(bytes, (int)i, sizeof(bytes));
         struct ring_packet p = {.sequence = i, .arrival = i};
         size_t len = 1 + i * 37 % sizeof(bytes);
-        assert_int_equal(ring_put(&ring, &p, slice_of(bytes, len)), i);
+        struct slice head = slice_of(bytes, i * 13 % 100);
+        assert_int_equal(ring_put(&ring, &p, head, slice_of(bytes, len)), i);
         if (i == 100)
             assert_int_equal(ring_grow(&ring), 0);
         for (uint32_t n = ring.tail; n != ring.head; n++) {
             const struct ring_packet *got = ring_get(&ring, n);
             struct slice payload = ring_payload(&ring, got);
             assert_int_equal(got->sequence, n);
+            struct slice extension = ring_extension(&ring, got);
             assert_int_equal(payload.len, 1 + n * 37 % sizeof(bytes));
+            assert_int_equal(extension.len, n * 13 % 100);
             for (size_t k = 0; k < payload.len; k++)
                 assert_int_equal(payload.data[k], (uint8_t)n);
+            for (size_t k = 0; k < extension.len; k++)
+                assert_int_equal(extension.data[k], (uint8_t)n);
         }
         assert_null(ring_get(&ring, ring.head));
         assert_null(ring_get(&ring, ring.tail - 1));

@@ -157,14 +157,15 @@ int dependency_parse(struct slice value, struct dependency_structure *structure,
             s = &fresh;
         }
     }
-    d.structure_end = (uint16_t)b.at;
+    d.marks.structure_end = (uint16_t)b.at;
     *ret = d;
     if (s->target_count == 0)
         return ERR_NOT_FOUND;
     d.active = UINT32_MAX >> (32 - s->target_count);
     if (d.has_active)
         d.active = bits_get(&b, s->target_count);
-    d.rest = (uint16_t)b.at;
+    d.marks.rest = (uint16_t)b.at;
+    d.marks.target_count = s->target_count;
     int err = read_frame(&b, s, custom, &d);
     if (err)
         return err;
@@ -174,9 +175,8 @@ int dependency_parse(struct slice value, struct dependency_structure *structure,
     return 0;
 }
 
-size_t dependency_put(struct slice value, const struct dependency_descriptor *d,
-                      unsigned target_count, uint16_t number, uint32_t active, uint8_t *out,
-                      size_t size)
+size_t dependency_put(struct slice value, const struct dependency_marks *marks, uint16_t number,
+                      uint32_t active, uint8_t *out, size_t size)
 {
     if (active == 0) {
         if (size < value.len)
@@ -186,16 +186,16 @@ size_t dependency_put(struct slice value, const struct dependency_descriptor *d,
         return value.len;
     }
     struct bits from = bits_of(value);
-    memset(out, 0, size);
+    memset(out, 0, size < value.len + DEPENDENCY_GROWTH ? size : value.len + DEPENDENCY_GROWTH);
     struct bits_writer w = bits_writer_of(out, size);
     bits_put(&w, bits_get(&from, 8), 8);
     (void)bits_get(&from, 16); /* the number as it was */
     bits_put(&w, number, 16);
     uint32_t flags = value.len > MANDATORY_SIZE ? bits_get(&from, FLAGS) : 0;
     bits_put(&w, flags | 0x08, FLAGS);
-    bits_copy(&w, &from, d->structure_end);
-    bits_put(&w, active, target_count);
-    from.at = d->rest;
+    bits_copy(&w, &from, marks->structure_end);
+    bits_put(&w, active, marks->target_count);
+    from.at = marks->rest;
     bits_copy(&w, &from, value.len * 8);
     return w.failed || from.failed ? 0 : bits_writer_len(&w);
 }

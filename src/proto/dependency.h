@@ -46,6 +46,13 @@ struct dependency_structure {
     struct dependency_template templates[DEPENDENCY_TEMPLATES_MAX];
 };
 
+/* Where in a descriptor its parts lie: what dependency_put needs to know of it. */
+struct dependency_marks {
+    uint16_t structure_end; /* in bits, where active bits would stand */
+    uint16_t rest;          /* in bits, where what follows those begins */
+    uint8_t target_count;
+};
+
 struct dependency_descriptor {
     bool start; /* first packet of the frame */
     bool end;   /* last packet of the frame */
@@ -55,8 +62,7 @@ struct dependency_descriptor {
     bool has_active;
     uint32_t active;                  /* bit for each decode target; all unless told otherwise */
     struct dependency_template frame; /* as the template has it, or as customised */
-    uint16_t structure_end;           /* in bits, where active bits would stand */
-    uint16_t rest;                    /* in bits, where what follows those begins */
+    struct dependency_marks marks;
 };
 
 enum dependency_dti dependency_dti_of(const struct dependency_template *frame, unsigned target);
@@ -67,10 +73,9 @@ enum dependency_dti dependency_dti_of(const struct dependency_template *frame, u
 int dependency_parse(struct slice value, struct dependency_structure *structure,
                      struct dependency_descriptor *ret_descriptor) MUST_USE;
 /* The same descriptor with another frame number and, unless `active` is 0, another mask of active
- * decode targets. `value` must have been parsed into `descriptor`. Returns the bytes written, at
- * most DEPENDENCY_GROWTH more than there were; 0: `size` is too small. */
-size_t dependency_put(struct slice value, const struct dependency_descriptor *descriptor,
-                      unsigned target_count, uint16_t number, uint32_t active, uint8_t *out,
-                      size_t size) MUST_USE;
+ * decode targets. Returns the bytes written, at most DEPENDENCY_GROWTH more than there were; 0:
+ * `size` is too small. */
+size_t dependency_put(struct slice value, const struct dependency_marks *marks, uint16_t number,
+                      uint32_t active, uint8_t *out, size_t size) MUST_USE;
 
 #endif

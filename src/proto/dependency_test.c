@@ -118,18 +118,18 @@ static void another_number_and_mask_are_written(void **state)
         struct dependency_descriptor d;
         struct dependency_descriptor again;
         assert_int_equal(dependency_parse(value, &s, &d), 0);
-        size_t len = dependency_put(value, &d, s.target_count, 0xabcd, 0x7, out, sizeof(out));
+        size_t len = dependency_put(value, &d.marks, 0xabcd, 0x7, out, sizeof(out));
         assert_in_range(len, 1, value.len + DEPENDENCY_GROWTH);
         assert_int_equal(dependency_parse(slice_of(out, len), &s, &again), 0);
         assert_int_equal(again.number, 0xabcd);
         assert_int_equal(again.active, 0x7);
         assert_int_equal(again.has_structure, d.has_structure);
         assert_memory_equal(&again.frame, &d.frame, sizeof(d.frame));
-        len = dependency_put(value, &d, s.target_count, 2, 0, out, sizeof(out));
+        len = dependency_put(value, &d.marks, 2, 0, out, sizeof(out));
         assert_int_equal(len, value.len);
         assert_int_equal(dependency_parse(slice_of(out, len), &s, &again), 0);
         assert_int_equal(again.active, d.active);
-        assert_int_equal(dependency_put(value, &d, s.target_count, 2, 1, out, value.len - 1), 0);
+        assert_int_equal(dependency_put(value, &d.marks, 2, 1, out, value.len - 1), 0);
     }
 }
 

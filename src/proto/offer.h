@@ -4,14 +4,22 @@
 #define PROTO_OFFER_H
 
 enum offer_payload_type {
+    OFFER_PT_AV1 = 41,
+    OFFER_PT_RTX_AV1 = 42,
     OFFER_PT_RTX_VP8 = 96,
+    OFFER_PT_RTX_VP9 = 97,
+    OFFER_PT_RTX_H264 = 99,
     OFFER_PT_VP8 = 100,
+    OFFER_PT_VP9 = 101,
+    OFFER_PT_H264 = 107,
     OFFER_PT_OPUS = 111,
+    OFFER_PT_RED = 112,
 };
 
 enum offer_extension {
     OFFER_EXT_AUDIO_LEVEL = 1,  /* RFC 6464, audio */
     OFFER_EXT_TRANSPORT_CC = 5, /* draft-holmer-rmcat-transport-wide-cc-extensions-01, both */
+    OFFER_EXT_DEPENDENCY = 11,  /* AV1 RTP specification appendix A, video */
 };
 
 enum { OFFER_CLOCK_AUDIO = 48000, OFFER_CLOCK_VIDEO = 90000 };

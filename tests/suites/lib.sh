@@ -1,6 +1,6 @@
 # Shared by the suites. Results go to descriptor 4, one line each.
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-cd "$top" || exit 1
+cd "$top" && mkdir -p build || exit 1
 { true >&4; } 2>/dev/null || exec 4>/dev/null
 ok() { echo "ok $1" >&4; }
 not_ok() { echo "not ok $1" >&4; echo "FAILED: $1"; }

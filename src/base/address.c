@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+static const uint8_t STREAM_PREFIX[8] = {1};
 static const uint8_t V4_PREFIX[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 struct address address_v4(uint8_t a, uint8_t b, uint8_t c, uint8_t d, uint16_t port)
@@ -47,6 +48,24 @@ bool address_eq(const struct address *a, const struct address *b)
 bool path_eq(const struct path *a, const struct path *b)
 {
     return address_eq(&a->remote, &b->remote) && address_eq(&a->local, &b->local);
+}
+
+struct path path_of_stream(uint64_t number, const struct address *remote)
+{
+    struct path path = {.remote = *remote};
+    memcpy(path.local.ip, STREAM_PREFIX, sizeof STREAM_PREFIX);
+    store_u64(path.local.ip + sizeof STREAM_PREFIX, number);
+    return path;
+}
+
+bool path_is_stream(const struct path *path)
+{
+    return memcmp(path->local.ip, STREAM_PREFIX, sizeof STREAM_PREFIX) == 0;
+}
+
+uint64_t path_stream_number(const struct path *path)
+{
+    return load_u64(path->local.ip + sizeof STREAM_PREFIX);
 }
 
 int address_parse(const char *ip, uint16_t port, struct address *ret_address)

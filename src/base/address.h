@@ -29,6 +29,12 @@ struct slice address_ip(const struct address *address);
 int address_from_ip(struct slice ip, uint16_t port, struct address *ret_address) MUST_USE;
 bool address_eq(const struct address *a, const struct address *b);
 bool path_eq(const struct path *a, const struct path *b);
+/* The path of one stream connection (ICE over TCP): `local` is its number below 100::/64, where no
+ * packet ever comes from (RFC 6666). */
+struct path path_of_stream(uint64_t number, const struct address *remote);
+bool path_is_stream(const struct path *path);
+/* Of a path for which path_is_stream. */
+uint64_t path_stream_number(const struct path *path);
 /* "192.0.2.1" or "2001:db8::1" (no brackets, no zone); ERR_FORMAT. */
 int address_parse(const char *ip, uint16_t port, struct address *ret_address) MUST_USE;
 /* "192.0.2.1:10000" or "[2001:db8::1]:10000". */

@@ -3,6 +3,8 @@
 #ifndef PROTO_OFFER_H
 #define PROTO_OFFER_H
 
+#include <stdbool.h>
+
 enum offer_payload_type {
     OFFER_PT_AV1 = 41,
     OFFER_PT_RTX_AV1 = 42,
@@ -15,6 +17,11 @@ enum offer_payload_type {
     OFFER_PT_OPUS = 111,
     OFFER_PT_RED = 112,
 };
+
+static inline bool offer_is_audio(unsigned payload_type)
+{
+    return payload_type == OFFER_PT_OPUS;
+}
 
 enum offer_extension {
     OFFER_EXT_AUDIO_LEVEL = 1,  /* RFC 6464, audio */

@@ -11,8 +11,8 @@
 #define CONSENT_INTERVAL (5 * USEC_PER_SEC)
 /* A missed answer is asked for again sooner, so that a dead path is known before people notice. */
 #define CONSENT_RETRY USEC_PER_SEC
-/* While nothing is heard at all we ask sooner: an answer is the only sign of life of a peer that
- * neither sends media nor checks often (consent of others may be 6 s apart). */
+/* While nothing is heard on the selected path we ask sooner: an answer is the only sign of life of
+ * a peer that neither sends media nor checks often (consent of others may be 6 s apart). */
 #define SILENT_CHECK (1500 * USEC_PER_MSEC)
 /* A path held in reserve is asked less often: enough to keep a NAT binding of 30 s. */
 #define RESERVE_INTERVAL (12 * USEC_PER_SEC)
@@ -24,6 +24,8 @@
 #define SWITCH_HOLD USEC_PER_SEC
 /* Silence on the selected path after which checks elsewhere count. */
 #define SILENT_AFTER USEC_PER_SEC
+/* Unanswered checks of a datagram path before a stream may take over: one may have been lost. */
+#define STREAM_AFTER_MISSED 2
 /* Wrong messages answered by work (a hash each) per second; beyond it only known paths count. */
 #define FAILURES_PER_SEC 100
 #define OUTPUT_MAX 16
@@ -293,6 +295,11 @@ static bool moved_to(const struct ice *ice, usec_t now, const struct pair *c, co
         return false;
     if (!alive(s, now))
         return true;
+    bool from_stream = path_is_stream(&s->path), to_stream = path_is_stream(&c->path);
+    if (from_stream && !to_stream)
+        return c->unanswered == 0;
+    if (to_stream && !from_stream && s->unanswered < STREAM_AFTER_MISSED)
+        return false;
     bool settled = c->learned_at > ice->switched_at || now - ice->switched_at >= SWITCH_HOLD;
     if (c->media_at > s->media_at && c->media_at >= s->heard_at && settled)
         return true;
@@ -531,11 +538,22 @@ void ice_heard(struct ice *ice, usec_t now, const struct path *path)
         choose(ice, now);
 }
 
+void ice_path_gone(struct ice *ice, usec_t now, const struct path *path)
+{
+    struct pair *pair = find_pair(ice, path);
+    if (!pair)
+        return;
+    if (pair == ice->selected)
+        ice->selected = NULL;
+    *pair = (struct pair){.used = false};
+    choose(ice, now);
+}
+
 static usec_t due(const struct ice *ice, const struct pair *pair)
 {
     if (pair != ice->selected || ice->remote.ufrag_len == 0)
         return pair->next_check;
-    usec_t silent = usec_max(ice->heard_at + SILENT_CHECK, pair->sent_at + CONSENT_RETRY);
+    usec_t silent = usec_max(pair->heard_at + SILENT_CHECK, pair->sent_at + CONSENT_RETRY);
     return usec_min(pair->next_check, silent);
 }
 

@@ -4,7 +4,8 @@
  *
  * Media goes to the selected path. The first path that answers is selected and nominated; later
  * the choice follows the peer: to where its authenticated packets come from now, once a check of
- * ours was answered there. Drain ice_poll after every input and tick. */
+ * ours was answered there. A stream (path_is_stream) only serves while no datagrams get through:
+ * what is lost on it holds up all that follows. Drain ice_poll after every input and tick. */
 #ifndef BRIDGE_ICE_H
 #define BRIDGE_ICE_H
 
@@ -45,6 +46,8 @@ int ice_add_remote(struct ice *ice, usec_t now, const struct path *path) MUST_US
 /* A STUN datagram. 0; ERR_FORMAT, ERR_AUTH (not for us, or not from the peer), ERR_LIMIT (dropped
  * by rate), ERR_NOT_FOUND (an answer that nothing waits for). */
 int ice_input(struct ice *ice, usec_t now, const struct path *path, struct slice datagram) MUST_USE;
+/* The connection of this path (path_is_stream) is gone, and so is the path. */
+void ice_path_gone(struct ice *ice, usec_t now, const struct path *path);
 /* Authenticated media or DTLS came on this path. */
 void ice_heard(struct ice *ice, usec_t now, const struct path *path);
 /* When it wants to be called next. */

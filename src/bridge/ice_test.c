@@ -206,6 +206,48 @@ static void weak_credentials_are_refused(void **state)
     assert_null(ice);
 }
 
+/* A stream that answered first gives way to datagrams, and serves when these get lost. */
+static void datagrams_are_preferred_to_a_stream(void **state)
+{
+    struct ice *a = agent("aaaa", PWD_A, true, 1), *b = agent("bbbb", PWD_B, false, 2);
+    struct address remote = address_v4(198, 51, 100, 7, 4000);
+    struct path stream = path_of_stream(1, &remote), datagrams = path_from(7), selected;
+    usec_t now = 1000;
+    assert_int_equal(ice_set_remote(a, now, SLICE("bbbb"), slice_str(PWD_B)), 0);
+    assert_int_equal(ice_set_remote(b, now, SLICE("aaaa"), slice_str(PWD_A)), 0);
+    assert_int_equal(ice_add_remote(a, now, &stream), 0);
+    exchange(a, b, now);
+    assert_true(ice_selected(a, &selected) && path_is_stream(&selected));
+    assert_int_equal(ice_add_remote(a, now, &datagrams), 0);
+    exchange(a, b, now);
+    assert_true(ice_selected(a, &selected) && path_eq(&selected, &datagrams));
+    ice_heard(a, now += USEC_PER_MSEC, &stream); /* what was still on its way */
+    assert_true(ice_selected(a, &selected) && path_eq(&selected, &datagrams));
+
+    struct slice bytes;
+    struct path path, back;
+    for (usec_t end = now + 5 * USEC_PER_SEC; now < end; now += 20 * USEC_PER_MSEC) {
+        ice_tick(a, now);
+        while (ice_poll(a, &path, &bytes)) {
+            back = (struct path){.local = path.remote, .remote = path.local};
+            if (path_is_stream(&path))
+                assert_int_equal(ice_input(b, now, &back, bytes), 0);
+        }
+        while (ice_poll(b, &path, &bytes)) {
+            back = (struct path){.local = path.remote, .remote = path.local};
+            if (path_is_stream(&back))
+                assert_int_equal(ice_input(a, now, &back, bytes), 0);
+        }
+        ice_heard(a, now, &stream); /* the peer knows already */
+    }
+    assert_true(ice_selected(a, &selected) && path_is_stream(&selected));
+    ice_path_gone(a, now, &stream);
+    assert_false(ice_knows(a, &stream));
+    assert_true(!ice_selected(a, &selected) || !path_is_stream(&selected));
+    ice_free(&a);
+    ice_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +257,7 @@ int main(void)
         cmocka_unit_test(addresses_are_bounded_and_the_oldest_go_first),
         cmocka_unit_test(an_answer_counts_only_on_its_own_path_and_once),
         cmocka_unit_test(weak_credentials_are_refused),
+        cmocka_unit_test(datagrams_are_preferred_to_a_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

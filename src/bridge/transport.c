@@ -100,6 +100,13 @@ int transport_add_remote(struct transport *t, usec_t now, const struct path *pat
     return ice_add_remote(t->ice, now, path);
 }
 
+void transport_path_gone(struct transport *t, usec_t now, const struct path *path)
+{
+    ice_path_gone(t->ice, now, path);
+    if (t->has_dtls_path && path_eq(&t->dtls_path, path))
+        t->has_dtls_path = false;
+}
+
 static int input_dtls(struct transport *t, usec_t now, const struct path *path,
                       struct slice datagram)
 {

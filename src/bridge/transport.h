@@ -72,6 +72,8 @@ int transport_add_remote(struct transport *transport, usec_t now, const struct p
  * ERR_NOT_FOUND, ERR_CLOSED. */
 int transport_input(struct transport *transport, usec_t now, const struct path *path, uint8_t *data,
                     size_t len, struct transport_media *ret_media) MUST_USE;
+/* The connection of this path (path_is_stream) is gone. */
+void transport_path_gone(struct transport *transport, usec_t now, const struct path *path);
 /* When it wants to be called next. */
 usec_t transport_tick(struct transport *transport, usec_t now);
 /* One STUN or DTLS datagram to send; valid until the next call of input or tick. */

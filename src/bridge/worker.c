@@ -25,6 +25,7 @@ static void before_sleep(void *arg, usec_t now)
     LIST_EACH(node, &worker->dirty)
     room_drain(LIST_ITEM(node, struct room, dirty), now);
     receive_flush_peers(worker);
+    streams_flush(worker, now);
     recording_flush_all(worker, now);
 }
 
@@ -32,6 +33,7 @@ static void on_housekeeping(struct loop_timer *timer, usec_t now)
 {
     struct worker *worker = CONTAINER_OF(timer, struct worker, housekeeping);
     count_conferences(worker);
+    streams_sweep(worker, now);
     worker_set_timer(worker, timer, now + HOUSEKEEPING);
 }
 
@@ -54,10 +56,10 @@ int worker_new(const struct worker_config *config, struct worker **ret_worker)
     worker->by_ssrc = map_new(WORKER_SSRCS_MAX, random_u64());
     worker->routes = map_new(WORKER_ROUTES_MAX, random_u64());
     worker->sender = sender_new();
-    int err =
-        worker->rooms && worker->by_ufrag && worker->by_ssrc && worker->routes && worker->sender
-            ? 0
-            : ERR_MEMORY;
+    worker->streams = streams_new(random_u64());
+    bool made = worker->rooms && worker->by_ufrag && worker->by_ssrc && worker->routes &&
+                worker->sender && worker->streams;
+    int err = made ? 0 : ERR_MEMORY;
     if (err == 0)
         err = dtls_context_new(&worker->dtls);
     if (err == 0)
@@ -239,6 +241,7 @@ void worker_free(struct worker **pointer)
     while (worker->rooms && map_next(worker->rooms, &iter))
         room_free(iter.value, now);
     recording_free_all(worker);
+    streams_free(worker);
     for (size_t i = 0; i < WORKER_COUNT_MAX; i++) {
         link_free(&worker->peers[i].link);
         buf_done(&worker->peers[i].batch);

@@ -6,6 +6,7 @@
  * to any worker; those of another's endpoint are passed on over the link between the two (see
  * bridge/handover.h), in batches and bounded, and the owner answers from its own socket, which has
  * the same address. The owner claims a path at the other worker only after an authenticated check.
+ * A TCP connection names its endpoint in its first frame and goes to the worker that owns it.
  *
  * Per turn: everything is read, decrypted and handed to the conferences; before the loop sleeps,
  * each conference that got something is asked for its packets, receiver by receiver; they are
@@ -50,10 +51,15 @@ int worker_new(const struct worker_config *config, struct worker **ret_worker) M
 void worker_free(struct worker **worker);
 /* Takes a socket made by udp_open. ERR_LIMIT. */
 int worker_add_socket(struct worker *worker, int fd) MUST_USE;
+/* Takes a listening socket made by tcp_listen: ICE over TCP. ERR_LIMIT, ERR_IO. */
+int worker_add_listener(struct worker *worker, int fd) MUST_USE;
 /* SHA-256 of this process's certificate, as SDP writes it. */
 const char *worker_fingerprint(const struct worker *worker);
 /* The link to another worker is there, or there again. Takes the descriptor. */
 void worker_link(struct worker *worker, unsigned peer, int fd);
+/* A SOCK_SEQPACKET pair with another worker, by which TCP connections go to where their endpoint
+ * lives. Takes the descriptor. */
+void worker_link_streams(struct worker *worker, unsigned peer, int fd);
 
 /* Begins a full account of what signal wants: what is not applied before SYNC_DONE goes away. */
 void worker_sync(struct worker *worker);

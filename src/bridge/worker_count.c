@@ -57,6 +57,18 @@ void count_start(struct worker *worker)
         COUNTER(endpoints, "endpoints"),
         COUNTER(conferences, "conferences"),
         COUNTER(memory, "allocation_failures_total"),
+        COUNTER(streams_accepted, "tcp_accepted_total"),
+        COUNTER(streams_open, "tcp_connections"),
+        COUNTER(stream_ended[0], "tcp_ended_total{reason=\"closed\"}"),
+        COUNTER(stream_ended[1], "tcp_ended_total{reason=\"malformed\"}"),
+        COUNTER(stream_ended[2], "tcp_ended_total{reason=\"no endpoint\"}"),
+        COUNTER(stream_ended[3], "tcp_ended_total{reason=\"silent\"}"),
+        COUNTER(stream_ended[4], "tcp_ended_total{reason=\"made room\"}"),
+        COUNTER(stream_ended[5], "tcp_ended_total{reason=\"full\"}"),
+        COUNTER(stream_ended[6], "tcp_ended_total{reason=\"other worker\"}"),
+        COUNTER(stream_dropped[0], "tcp_dropped_total{kind=\"control\"}"),
+        COUNTER(stream_dropped[1], "tcp_dropped_total{kind=\"audio\"}"),
+        COUNTER(stream_dropped[2], "tcp_dropped_total{kind=\"video\"}"),
 #undef COUNTER
     };
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {

@@ -29,7 +29,7 @@ static struct slice path_key(const struct path *path)
 static void pass_on(struct worker *worker, unsigned number, const struct arrival *in)
 {
     struct peer *peer = &worker->peers[number];
-    if (in->via != WORKER_NO_PEER || !peer->link ||
+    if (in->via != WORKER_NO_PEER || !peer->link || path_is_stream(&in->path) ||
         peer->batch.len + HANDOVER_HEADER + in->len > WORKER_PASS_MAX) {
         ++*worker->count.pass_full;
         return;
@@ -142,6 +142,25 @@ void route_renew_peer(struct worker *worker, unsigned peer)
     }
 }
 
+void route_forget_stream(struct worker *worker, usec_t now, const struct path *path)
+{
+    struct route *route = map_del(worker->routes, path_key(path));
+    if (!route)
+        return;
+    struct endpoint *endpoint = route->endpoint;
+    free(route);
+    if (endpoint) {
+        transport_path_gone(endpoint->transport, now, path);
+        endpoint_update(endpoint, now);
+    }
+}
+
+bool route_has_endpoint(const struct worker *worker, const struct path *path)
+{
+    const struct route *route = map_get(worker->routes, path_key(path));
+    return route && route->endpoint && transport_knows(route->endpoint->transport, path);
+}
+
 static void count_refusal(struct worker *worker, int err)
 {
     size_t at = (size_t)-err;
@@ -181,13 +200,21 @@ static void input_endpoint(struct endpoint *endpoint, usec_t now, const struct a
     endpoint_update(endpoint, now);
 }
 
-/* -1: no worker has such a number. */
+/* WORKER_NO_PEER: no worker has such a number. */
 static int owner_of(struct slice ufrag)
 {
     uint8_t c = ufrag.len > 0 ? ufrag.data[0] : 0;
     if (c >= '0' && c <= '9')
         return c - '0';
-    return c >= 'a' && c <= 'z' ? c - 'a' + 10 : -1;
+    return c >= 'a' && c <= 'z' ? c - 'a' + 10 : WORKER_NO_PEER;
+}
+
+int receive_owner(struct slice datagram)
+{
+    struct stun_message message;
+    if (!stun_looks_like(datagram) || stun_parse(datagram, &message))
+        return WORKER_NO_PEER;
+    return owner_of(stun_local_ufrag(&message));
 }
 
 /* True when the datagram was dealt with. */
@@ -211,7 +238,7 @@ static bool input_check(struct worker *worker, usec_t now, const struct arrival 
 /* Whether it may be media of somebody whose NAT changed its mind, and we still have time to see. */
 static bool may_guess(struct worker *worker, usec_t now, const struct arrival *in)
 {
-    if (in->len < 12 || in->data[0] >> 6 != 2)
+    if (in->len < 12 || in->data[0] >> 6 != 2 || path_is_stream(&in->path))
         return false;
     if (now - worker->guess_since >= USEC_PER_SEC) {
         worker->guess_since = now;
@@ -257,6 +284,13 @@ static void input(struct worker *worker, usec_t now, const struct arrival *in)
         pass_on(worker, (unsigned)route->peer, in);
     else
         input_unknown(worker, now, in);
+}
+
+void receive_from_stream(struct worker *worker, usec_t now, const struct path *path, uint8_t *data,
+                         size_t len)
+{
+    struct arrival in = {.path = *path, .data = data, .len = len, .via = WORKER_NO_PEER};
+    input(worker, now, &in);
 }
 
 static void on_socket(struct loop_io *io, uint32_t events)

@@ -44,6 +44,11 @@ static void transmit(struct worker *worker, const struct udp_datagram *out, size
 {
     /* Runs of one address family share a socket. */
     for (size_t from = 0, to; from < count; from = to) {
+        if (path_is_stream(&out[from].path)) {
+            stream_send(worker, &out[from]);
+            to = from + 1;
+            continue;
+        }
         struct udp *udp = socket_for(worker, &out[from].path.local);
         for (to = from + 1; to < count; to++)
             if (socket_for(worker, &out[to].path.local) != udp)

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "bridge/backlog.h"
 #include "bridge/feed.h"
 #include "bridge/feed_out.h"
 #include "bridge/worker.h"
@@ -19,6 +20,7 @@
 #define WORKER_PASS_MAX ((size_t)256 * 1024)
 #define WORKER_NO_PEER (-1)
 #define WORKER_MEDIA_COUNTERS 17
+#define WORKER_STREAM_ENDS 7
 
 struct room {
     char id[CONTROL_ID_MAX];
@@ -103,10 +105,15 @@ struct worker_counters {
     uint64_t *endpoints;
     uint64_t *conferences;
     uint64_t *memory; /* allocations refused */
+    uint64_t *streams_accepted;
+    uint64_t *streams_open;
+    uint64_t *stream_ended[WORKER_STREAM_ENDS];
+    uint64_t *stream_dropped[BACKLOG_KINDS];
     uint64_t *media[WORKER_MEDIA_COUNTERS];
 };
 
 struct sender;
+struct streams;
 
 struct worker {
     struct worker_config config;
@@ -123,6 +130,7 @@ struct worker {
     struct list dirty;
     struct list recordings;
     struct sender *sender;
+    struct streams *streams;
     struct loop_timer housekeeping;
     unsigned generation;
     uint64_t retired[WORKER_MEDIA_COUNTERS]; /* by conferences that are gone */
@@ -151,6 +159,26 @@ void receive_flush_peers(struct worker *worker);
 void route_forget_endpoint(struct worker *worker, struct endpoint *endpoint);
 /* Its link is new and so may be the worker: forgets what it owned, claims again what is ours. */
 void route_renew_peer(struct worker *worker, unsigned peer);
+
+/* The worker that a check's user fragment names; WORKER_NO_PEER: none, or it is no check. */
+int receive_owner(struct slice datagram);
+/* A datagram of a connection of ours; decrypted in place. */
+void receive_from_stream(struct worker *worker, usec_t now, const struct path *path, uint8_t *data,
+                         size_t len);
+/* Whether an endpoint of ours has shown itself on this path. */
+bool route_has_endpoint(const struct worker *worker, const struct path *path);
+/* Its connection is gone. */
+void route_forget_stream(struct worker *worker, usec_t now, const struct path *path);
+
+/* worker_stream.c: ICE over TCP (RFC 6544, passive) */
+struct streams *streams_new(uint64_t seed);
+void streams_free(struct worker *worker);
+/* One message for a path that is a stream; what does not fit is dropped and counted. */
+void stream_send(struct worker *worker, const struct udp_datagram *out);
+/* At the end of a turn: writes what was sent. */
+void streams_flush(struct worker *worker, usec_t now);
+/* A few times a minute, or more often: ends what nobody uses. */
+void streams_sweep(struct worker *worker, usec_t now);
 
 /* worker_send.c */
 struct sender *sender_new(void);

@@ -1,14 +1,18 @@
 /* Workers with real sockets on loopback; the clients are transports in the client's role. */
 #include "bridge/worker.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "bridge/feed.h"
+#include "os/tcp.h"
 #include "os/udp.h"
+#include "proto/framed.h"
 
 #define CLIENTS 8
 static const char CLIENT_PWD[] = "client-password-of-24-ch";
@@ -18,7 +22,11 @@ struct client {
     char ufrag[16];
     char server_ufrag[16];
     uint32_t ssrc;
-    struct udp *udp;
+    struct udp *udp; /* NULL: by TCP */
+    int tcp;         /* -1: by UDP */
+    bool deaf;       /* reads nothing */
+    struct path path;
+    struct framed framed;
     struct dtls_context *dtls;
     struct transport *transport;
     usec_t wake;
@@ -72,6 +80,9 @@ static void join_workers(struct bench *b)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
     worker_link(b->workers[0], 1, pair[0]);
     worker_link(b->workers[1], 0, pair[1]);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+    worker_link_streams(b->workers[0], 1, pair[0]);
+    worker_link_streams(b->workers[1], 0, pair[1]);
 }
 
 static struct bench *bench_new(void)
@@ -81,6 +92,8 @@ static struct bench *bench_new(void)
     *b = (struct bench){.loop = loop_new(), .arena = arena_new(CONTROL_ARENA_MAX)};
     assert_int_equal(srtp_engine_new(SRTP_BEST, &b->srtp), 0);
     b->address = address_v4(127, 0, 0, 1, 0);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        b->clients[i].tcp = -1;
     for (unsigned i = 0; i < 2; i++) {
         int page, fd;
         assert_int_equal(metrics_create("bridge", i, &page), 0);
@@ -99,6 +112,8 @@ static struct bench *bench_new(void)
         b->address = *udp_local(probe);
         udp_free(&probe);
         assert_int_equal(worker_add_socket(b->workers[i], fd), 0);
+        assert_int_equal(tcp_listen(&b->address, true, &fd), 0);
+        assert_int_equal(worker_add_listener(b->workers[i], fd), 0);
     }
     join_workers(b);
     return b;
@@ -110,6 +125,8 @@ static void bench_free(struct bench *b)
         transport_free(&b->clients[i].transport);
         dtls_context_free(&b->clients[i].dtls);
         udp_free(&b->clients[i].udp);
+        if (b->clients[i].tcp >= 0)
+            close(b->clients[i].tcp);
     }
     for (size_t i = 0; i < 2; i++) {
         worker_free(&b->workers[i]);
@@ -148,16 +165,41 @@ static void client_open(struct bench *b, struct client *c)
     udp_free(&c->udp);
     assert_int_equal(udp_open(&any, 0, &fd), 0);
     assert_int_equal(udp_new(fd, &c->udp), 0);
+    c->path = (struct path){*udp_local(c->udp), b->address};
 }
 
-static void client_join(struct bench *b, size_t worker, unsigned number)
+static int connect_to(const struct address *to)
+{
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(to->port)};
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0), small = 4096;
+    assert_true(fd >= 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&name, sizeof name), 0);
+    return fd;
+}
+
+static void client_open_tcp(struct bench *b, struct client *c)
+{
+    if (c->tcp >= 0)
+        close(c->tcp);
+    c->framed.len = 0;
+    c->tcp = connect_to(&b->address);
+    c->path = (struct path){.remote = b->address};
+    assert_int_equal(socket_local(c->tcp, &c->path.local), 0);
+}
+
+static void client_enter(struct bench *b, size_t worker, unsigned number, bool tcp)
 {
     struct client *c = &b->clients[number];
     (void)snprintf(c->name, sizeof c->name, "%08x", number + 1);
     (void)snprintf(c->ufrag, sizeof c->ufrag, "clnt%u", number);
     (void)snprintf(c->server_ufrag, sizeof c->server_ufrag, "%zusrv%u", worker, number);
     c->ssrc = 1000 + number;
-    client_open(b, c);
+    if (tcp)
+        client_open_tcp(b, c);
+    else
+        client_open(b, c);
     assert_int_equal(dtls_context_new(&c->dtls), 0);
     const struct transport_config config = {
         .dtls = c->dtls,
@@ -177,14 +219,48 @@ static void client_join(struct bench *b, size_t worker, unsigned number)
     assert_int_equal(transport_set_remote(c->transport, now, slice_str(c->server_ufrag),
                                           SLICE("server-password-of-24-ch")),
                      0);
-    const struct path path = {*udp_local(c->udp), b->address};
-    assert_int_equal(transport_add_remote(c->transport, now, &path), 0);
+    assert_int_equal(transport_add_remote(c->transport, now, &c->path), 0);
+}
+
+static void client_join(struct bench *b, size_t worker, unsigned number)
+{
+    client_enter(b, worker, number, false);
 }
 
 static void client_send(struct client *c, const struct path *path, struct slice bytes)
 {
+    if (c->tcp >= 0) {
+        uint8_t frame[FRAMED_PREFIX + FRAMED_MAX];
+        store_u16(frame, (uint16_t)bytes.len);
+        memcpy(frame + FRAMED_PREFIX, bytes.data, bytes.len);
+        ssize_t len = (ssize_t)(FRAMED_PREFIX + bytes.len);
+        assert_int_equal(send(c->tcp, frame, (size_t)len, MSG_NOSIGNAL), len);
+        return;
+    }
     const struct udp_datagram out = {.path = *path, .data = bytes};
     assert_int_equal(udp_send(c->udp, &out, 1), 1);
+}
+
+static void client_input(struct client *c, usec_t now, const struct path *path, uint8_t *data,
+                         size_t len)
+{
+    struct transport_media media;
+    int err = transport_input(c->transport, now, path, data, len, &media);
+    if (err == 0 && media.kind == TRANSPORT_RTP)
+        c->heard[load_u32(media.packet.data + 8) - 1000]++;
+}
+
+static void client_read_tcp(struct client *c, usec_t now)
+{
+    uint8_t bytes[4096], *data;
+    size_t len;
+    ssize_t got;
+    while (!c->deaf && (got = recv(c->tcp, bytes, sizeof bytes, MSG_DONTWAIT)) > 0) {
+        struct slice input = slice_of(bytes, (size_t)got);
+        while (framed_next(&c->framed, &input, &data, &len) == 0)
+            client_input(c, now, &c->path, data, len);
+        assert_int_equal(input.len, 0);
+    }
 }
 
 static void client_pump(struct client *c)
@@ -194,14 +270,12 @@ static void client_pump(struct client *c)
     usec_t now = clock_monotonic();
     const struct udp_datagram *in;
     size_t count;
-    while (udp_receive(c->udp, &in, &count) == 0)
-        for (size_t i = 0; i < count; i++) {
-            struct transport_media media;
-            uint8_t *data = (uint8_t *)(uintptr_t)in[i].data.data;
-            int err = transport_input(c->transport, now, &in[i].path, data, in[i].data.len, &media);
-            if (err == 0 && media.kind == TRANSPORT_RTP)
-                c->heard[load_u32(media.packet.data + 8) - 1000]++;
-        }
+    if (c->tcp >= 0)
+        client_read_tcp(c, now);
+    while (c->udp && udp_receive(c->udp, &in, &count) == 0)
+        for (size_t i = 0; i < count; i++)
+            client_input(c, now, &in[i].path, (uint8_t *)(uintptr_t)in[i].data.data,
+                         in[i].data.len);
     (void)transport_tick(c->transport, now); /* the loop below never sleeps long */
     struct path path;
     struct slice bytes;
@@ -413,12 +487,130 @@ static void a_recording_is_fed(void **state)
     bench_free(b);
 }
 
+static uint64_t ended(struct bench *b, size_t worker, const char *reason)
+{
+    char name[METRICS_NAME_MAX];
+    (void)snprintf(name, sizeof name, "darasa_bridge_tcp_ended_total{reason=\"%s\"}", reason);
+    return counter(b, worker, name);
+}
+
+/* Seven over TCP, about half of whose connections reach worker 1 first, and one over UDP. */
+static void connections_find_their_worker_and_sound_everybody(void **state)
+{
+    struct bench *b = bench_new();
+    for (unsigned i = 0; i < CLIENTS; i++)
+        client_enter(b, 0, i, i > 0);
+    wait_connected(b, CLIENTS);
+    for (int i = 0; i < 20; i++) {
+        client_talk(&b->clients[0]);
+        client_talk(&b->clients[1]);
+        run(b, 20 * USEC_PER_MSEC);
+    }
+    run(b, 200 * USEC_PER_MSEC);
+    assert_in_range(b->clients[0].heard[1], 19, 20);
+    for (unsigned i = 1; i < CLIENTS; i++)
+        assert_in_range(b->clients[i].heard[0], 19, 20);
+    assert_int_equal(counter(b, 0, "darasa_bridge_tcp_connections"), CLIENTS - 1);
+    assert_int_equal(counter(b, 1, "darasa_bridge_tcp_connections"), 0);
+    assert_true(ended(b, 1, "other worker") > 0); /* but for one run in 2^7 */
+    bench_free(b);
+}
+
+static void a_client_connects_again_and_is_heard_on(void **state)
+{
+    struct bench *b = bench_new();
+    client_enter(b, 0, 0, true);
+    client_enter(b, 0, 1, true);
+    wait_connected(b, 2);
+    client_open_tcp(b, &b->clients[0]);
+    assert_int_equal(
+        transport_add_remote(b->clients[0].transport, clock_monotonic(), &b->clients[0].path), 0);
+    run(b, 300 * USEC_PER_MSEC);
+    for (int i = 0; i < 20; i++) {
+        client_talk(&b->clients[0]);
+        client_talk(&b->clients[1]);
+        run(b, 20 * USEC_PER_MSEC);
+    }
+    run(b, 100 * USEC_PER_MSEC);
+    assert_in_range(b->clients[1].heard[0], 19, 20);
+    assert_in_range(b->clients[0].heard[1], 19, 20);
+    assert_int_equal(counter(b, 0, "darasa_bridge_tcp_connections"), 2);
+    bench_free(b);
+}
+
+static void who_does_not_read_loses_what_is_late_and_holds_up_nobody(void **state)
+{
+    struct bench *b = bench_new();
+    for (unsigned i = 0; i < 3; i++)
+        client_enter(b, 0, i, i > 0);
+    wait_connected(b, 3);
+    b->clients[1].deaf = true;
+    for (int i = 0; i < 1500; i++) {
+        client_talk(&b->clients[0]);
+        if (i % 15 == 0)
+            run(b, 10 * USEC_PER_MSEC);
+    }
+    run(b, 200 * USEC_PER_MSEC);
+    assert_true(counter(b, 0, "darasa_bridge_tcp_dropped_total{kind=\"audio\"}") > 0);
+    assert_int_equal(counter(b, 0, "darasa_bridge_tcp_dropped_total{kind=\"control\"}"), 0);
+    assert_int_equal(b->clients[2].heard[0], 1500);
+    b->clients[1].deaf = false;
+    run(b, 500 * USEC_PER_MSEC);
+    unsigned before = b->clients[1].heard[0];
+    for (int i = 0; i < 20; i++) {
+        client_talk(&b->clients[0]);
+        run(b, 5 * USEC_PER_MSEC);
+    }
+    run(b, 200 * USEC_PER_MSEC);
+    assert_int_equal(b->clients[1].heard[0] - before, 20);
+    bench_free(b);
+}
+
+static void silent_and_senseless_connections_keep_nobody_out(void **state)
+{
+    enum { SILENT = 600 };
+    static int fds[SILENT];
+    const struct rlimit room = {4 * SILENT, 4 * SILENT};
+    struct bench *b = bench_new();
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &room), 0);
+    for (size_t i = 0; i < SILENT; i++) {
+        fds[i] = connect_to(&b->address);
+        if (i % 16 == 0)
+            run(b, USEC_PER_MSEC);
+    }
+    uint64_t accepted = 0;
+    for (int i = 0; i < 200 && accepted < SILENT; i++) {
+        run(b, 10 * USEC_PER_MSEC);
+        accepted = counter(b, 0, "darasa_bridge_tcp_accepted_total") +
+                   counter(b, 1, "darasa_bridge_tcp_accepted_total");
+    }
+    assert_int_equal(accepted, SILENT);
+    assert_in_range(ended(b, 0, "made room") + ended(b, 1, "made room"), SILENT - 512, SILENT);
+    assert_int_equal(send(fds[SILENT - 1], "\xff\xff", 2, 0), 2);
+    assert_int_equal(send(fds[SILENT - 2], "\0\4abcd", 6, 0), 6);
+    client_enter(b, 0, 0, true);
+    wait_connected(b, 1);
+    assert_int_equal(ended(b, 0, "malformed") + ended(b, 1, "malformed"), 1);
+    assert_int_equal(ended(b, 0, "no endpoint") + ended(b, 1, "no endpoint"), 1);
+    for (int i = 0; i < 100 && ended(b, 0, "silent") == 0; i++)
+        run(b, 100 * USEC_PER_MSEC);
+    assert_true(ended(b, 0, "silent") > 0);
+    assert_int_equal(counter(b, 0, "darasa_bridge_tcp_connections"), 1);
+    for (size_t i = 0; i < SILENT; i++)
+        close(fds[i]);
+    bench_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(datagrams_find_their_worker_and_sound_everybody),
         cmocka_unit_test(a_new_link_is_told_at_once_whose_paths_are_whose),
         cmocka_unit_test(a_client_moves_and_is_heard_on),
+        cmocka_unit_test(connections_find_their_worker_and_sound_everybody),
+        cmocka_unit_test(a_client_connects_again_and_is_heard_on),
+        cmocka_unit_test(who_does_not_read_loses_what_is_late_and_holds_up_nobody),
+        cmocka_unit_test(silent_and_senseless_connections_keep_nobody_out),
         cmocka_unit_test(what_signal_no_longer_mentions_goes),
         cmocka_unit_test(bad_orders_leave_nothing_behind),
         cmocka_unit_test(a_recording_is_fed),

@@ -88,12 +88,12 @@ static void test_listen(void **state)
     int first;
     int second;
     struct address at = address_v4(127, 0, 0, 1, 0);
-    assert_int_equal(tcp_listen(&at, &first), 0);
+    assert_int_equal(tcp_listen(&at, false, &first), 0);
     assert_int_equal(socket_local(first, &at), 0);
     assert_true(at.port > 0);
-    assert_int_equal(tcp_listen(&at, &second), ERR_EXISTS);
+    assert_int_equal(tcp_listen(&at, false, &second), ERR_EXISTS);
     struct address other = address_v4(192, 0, 2, 1, 0);
-    assert_int_equal(tcp_listen(&other, &second), ERR_UNSUPPORTED);
+    assert_int_equal(tcp_listen(&other, false, &second), ERR_UNSUPPORTED);
     close(first);
     struct interface_address list[32];
     size_t count;

@@ -61,7 +61,7 @@ static int bind_to(int fd, const struct address *local)
     return bind(fd, &name.any, len);
 }
 
-int tcp_listen(const struct address *local, int *ret_fd)
+int tcp_listen(const struct address *local, bool share, int *ret_fd)
 {
     bool v4 = address_is_v4(local);
     int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -69,6 +69,7 @@ int tcp_listen(const struct address *local, int *ret_fd)
         return from_errno();
     bool ok = option(fd, SOL_SOCKET, SO_REUSEADDR) && option(fd, IPPROTO_TCP, TCP_NODELAY);
     ok = ok && (v4 || option(fd, IPPROTO_IPV6, IPV6_V6ONLY));
+    ok = ok && (!share || option(fd, SOL_SOCKET, SO_REUSEPORT));
     if (ok && bind_to(fd, local) == 0 && listen(fd, BACKLOG) == 0) {
         *ret_fd = fd;
         return 0;
@@ -108,6 +109,34 @@ int tcp_connect(const struct address *remote, int *ret_fd)
     int err = from_errno();
     close(fd);
     return err;
+}
+
+int tcp_accept(int listener, int *ret_fd)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        *ret_fd = fd;
+        return 0;
+    }
+    bool full = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
+    return full ? ERR_LIMIT : ERR_AGAIN; /* one that broke off while waiting is as none */
+}
+
+int tcp_make_prompt(int fd, int unsent)
+{
+    bool ok = option(fd, IPPROTO_TCP, TCP_NODELAY) &&
+              setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent) == 0;
+    return ok ? 0 : ERR_IO;
+}
+
+int socket_remote(int fd, struct address *ret_remote)
+{
+    struct sockaddr_storage name = {0};
+    socklen_t len = sizeof name;
+    if (getpeername(fd, (struct sockaddr *)&name, &len) < 0 ||
+        !from_name((const struct sockaddr *)&name, ret_remote))
+        return ERR_IO;
+    return 0;
 }
 
 int socket_local(int fd, struct address *ret_local)

@@ -137,6 +137,8 @@ static void on_link(void *arg, const char *peer, unsigned number, int fd)
         greet_signal(b, number, fd);
     else if (strcmp(peer, "bridge") == 0)
         worker_link(b->worker, number, fd);
+    else if (strcmp(peer, "bridge-tcp") == 0)
+        worker_link_streams(b->worker, number, fd);
     else
         close(fd);
 }
@@ -187,6 +189,12 @@ static int start(struct bridge *b)
         if (fd < 0)
             break;
         err = worker_add_socket(b->worker, fd);
+    }
+    for (unsigned i = 0; err == 0; i++) {
+        int fd = child_fd(b->child, "tcp", i);
+        if (fd < 0)
+            break;
+        err = worker_add_listener(b->worker, fd);
     }
     return err;
 }

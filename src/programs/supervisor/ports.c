@@ -9,10 +9,11 @@
 #include "programs/supervisor/supervisor.h"
 
 #define INTERFACES_MAX 32
-#define CANDIDATES_MAX 16
-/* RFC 8445 section 5.1.2.2 */
+#define CANDIDATES_MAX 32
+/* RFC 8445 section 5.1.2.2; ways over TCP come after all by UDP and before relays. */
 #define PREFERENCE_HOST 126
 #define PREFERENCE_SRFLX 100
+#define PREFERENCE_TCP_LESS 36
 
 static const char *reason(int err)
 {
@@ -42,7 +43,7 @@ static int open_one(struct supervisor *super, const char *name, const struct add
     int fd;
     if (super->listener_count == LISTENERS_MAX)
         return ERR_LIMIT;
-    int err = tcp_listen(at, &fd);
+    int err = tcp_listen(at, false, &fd);
     if (err)
         return err;
     struct listener *listener = &super->listeners[super->listener_count];
@@ -166,37 +167,91 @@ int ports_open_media(struct supervisor *super, int fds[2])
     return last;
 }
 
-static int add_candidate(json_t *list, const char *type, const struct address *address,
-                         const struct address *related, uint16_t port)
+/* The port chosen, or that of UDP when `automatic`; 0: off. */
+static uint16_t tcp_port(struct supervisor *super, bool automatic)
+{
+    struct config_endpoint endpoint = {.off = true};
+    if (!config_text(super->config, "host")[0])
+        return 0;
+    if (automatic)
+        return super->media_port;
+    int err = config_endpoint_parse(slice_str(config_text(super->config, "media.tcp")), &endpoint);
+    return err || endpoint.off ? 0 : endpoint.address.port;
+}
+
+int ports_open_media_tcp(struct supervisor *super, int fds[2])
+{
+    bool automatic = strcmp(config_text(super->config, "media.tcp"), "auto") == 0;
+    uint16_t port = tcp_port(super, automatic);
+    for (size_t i = 0; i < 2 && port > 0; i++) {
+        struct address at;
+        if (!media_address(super, i == 0, &at))
+            continue;
+        at.port = port;
+        int err = tcp_listen(&at, true, &fds[i]);
+        if (!err)
+            super->media_tcp_port = port;
+        if (!err || err == ERR_UNSUPPORTED)
+            continue;
+        if (!automatic) {
+            complain("cannot listen on TCP port %u (media.tcp): %s.", port, reason(err));
+            return err;
+        }
+        log_warn("no ice over tcp port=%u why=\"%s\"", port, reason(err));
+        return 0;
+    }
+    return 0;
+}
+
+struct candidate {
+    const struct address *address;
+    const struct address *related; /* NULL: a host's own */
+    uint16_t port;
+    bool tcp;
+};
+
+static int add_candidate(json_t *list, const struct candidate *c)
 {
     char ip[ADDRESS_TEXT_MAX];
     char foundation[16];
     size_t index = json_array_size(list);
-    uint32_t preference = related ? PREFERENCE_SRFLX : PREFERENCE_HOST;
+    uint32_t preference = c->related ? PREFERENCE_SRFLX : PREFERENCE_HOST;
+    preference -= c->tcp ? PREFERENCE_TCP_LESS : 0;
     uint32_t priority = (preference << 24) | ((65535 - (uint32_t)index) << 8) | 255;
     if (index >= CANDIDATES_MAX)
         return 0;
-    struct address plain = *address;
+    struct address plain = *c->address;
     plain.port = 0;
     address_format(&plain, ip); /* "1.2.3.4:0" or "[::1]:0" */
     struct slice text = slice_str(ip);
     text = slice_sub(text, ip[0] == '[', text.len - (ip[0] == '[' ? 4 : 2));
     (void)snprintf(foundation, sizeof foundation, "%zu", index + 1);
-    json_t *item =
-        json_pack("{s:s%,s:i,s:s,s:I,s:s}", "ip", text.data, text.len, "port", (int)port, "type",
-                  type, "priority", (json_int_t)priority, "foundation", foundation);
-    if (item && related) {
+    json_t *item = json_pack("{s:s%,s:i,s:s,s:s*,s:s,s:I,s:s}", "ip", text.data, text.len, "port",
+                             (int)c->port, "protocol", c->tcp ? "tcp" : "udp", "tcptype",
+                             c->tcp ? "passive" : NULL, "type", c->related ? "srflx" : "host",
+                             "priority", (json_int_t)priority, "foundation", foundation);
+    if (item && c->related) {
         char local[ADDRESS_TEXT_MAX];
-        plain = *related;
+        plain = *c->related;
         plain.port = 0;
         address_format(&plain, local);
         struct slice rel = slice_str(local);
         rel = slice_sub(rel, local[0] == '[', rel.len - (local[0] == '[' ? 4 : 2));
         (void)json_object_set_new(item, "rel_addr",
                                   json_stringn((const char *)rel.data, rel.len)); /* optional */
-        (void)json_object_set_new(item, "rel_port", json_integer(port));
+        (void)json_object_set_new(item, "rel_port", json_integer(c->port));
     }
     return json_array_append_new(list, item) < 0 ? ERR_MEMORY : 0;
+}
+
+/* By UDP and, when we listen, by TCP. */
+static int add_candidates(struct supervisor *super, json_t *list, const struct address *address,
+                          const struct address *related)
+{
+    const struct candidate udp = {address, related, super->media_port, false};
+    const struct candidate tcp = {address, related, super->media_tcp_port, true};
+    int err = add_candidate(list, &udp);
+    return err || tcp.port == 0 ? err : add_candidate(list, &tcp);
 }
 
 /* Addresses we may be reached at directly, into `ret_list`. */
@@ -230,7 +285,7 @@ json_t *ports_candidates(struct supervisor *super)
     size_t i;
     int err = list ? 0 : ERR_MEMORY;
     for (size_t k = 0; k < count && !err; k++)
-        err = add_candidate(list, "host", &local[k].address, NULL, super->media_port);
+        err = add_candidates(super, list, &local[k].address, NULL);
     json_array_foreach(config_list(super->config, "media.public_address"), i, text)
     {
         struct address address;
@@ -245,8 +300,7 @@ json_t *ports_candidates(struct supervisor *super)
         }
         struct address none = wildcard(address_is_v4(&address), false, 0);
         if (!ours)
-            err = add_candidate(list, "srflx", &address, related ? related : &none,
-                                super->media_port);
+            err = add_candidates(super, list, &address, related ? related : &none);
     }
     if (!err)
         return list;

@@ -60,6 +60,9 @@ static const struct key keys[] = {
 
     {"media.port", NUMBER, "10000", "", 0, "UDP port", 0, 65535,
      "The one public port of the bridge. 0: any."},
+    {"media.tcp", ENDPOINT, "auto", "", 0, 0, 0, 0,
+     "ICE over TCP, for networks that let no UDP through: a port, or off. auto: the number of "
+     "media.port if it is free. Off without a host name."},
     {"media.address", ADDRESS, "", "", 0, 0, 0, 0,
      "Send and receive media only at this local address. Default: all."},
     {"media.public_address", ADDRESSES, "", "", 0, 0, 0, 0,
@@ -445,6 +448,8 @@ int config_check(const struct config *config, struct buf *complaint)
         buf_add_str(complaint, "tls = files needs tls.certificate and tls.key");
     else if (strcmp(tls, "auto") == 0 && !config_text(config, "host")[0])
         buf_add_str(complaint, "tls = auto needs host");
+    else if (strchr(config_text(config, "media.tcp"), ':'))
+        buf_add_str(complaint, "media.tcp is a port: the address is media.address");
     else if (strcmp(config_text(config, "listen.http"), "off") == 0 &&
              (strcmp(tls, "off") == 0 || strcmp(config_text(config, "listen.https"), "off") == 0))
         buf_add_str(complaint, "listen.http is off and there is no HTTPS either");

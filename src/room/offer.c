@@ -125,6 +125,8 @@ static void put_text(struct xml_writer *w, const char *name, json_t *from, const
 static void put_candidate(struct xml_writer *w, json_t *candidate, size_t number)
 {
     char id[16];
+    const char *protocol = json_string_value(json_object_get(candidate, "protocol"));
+    bool tcp = protocol && strcmp(protocol, "tcp") == 0;
     (void)snprintf(id, sizeof id, "c%zu", number + 1); /* at most a few */
     xml_open(w, "candidate", NS_JINGLE_ICE);
     xml_put_str(w, "component", "1");
@@ -135,7 +137,9 @@ static void put_candidate(struct xml_writer *w, json_t *candidate, size_t number
     xml_put_str(w, "network", "0");
     put_text(w, "port", candidate, "port");
     put_text(w, "priority", candidate, "priority");
-    xml_put_str(w, "protocol", "udp");
+    xml_put_str(w, "protocol", tcp ? "tcp" : "udp");
+    if (tcp)
+        put_text(w, "tcptype", candidate, "tcptype");
     put_text(w, "type", candidate, "type");
     put_text(w, "rel-addr", candidate, "rel_addr");
     put_text(w, "rel-port", candidate, "rel_port");

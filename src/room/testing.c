@@ -297,12 +297,14 @@ void world_bridge(struct world *w, unsigned number, uint16_t type, const char *t
 
 void world_bridge_up(struct world *w, unsigned number, const char *boot)
 {
-    char text[512];
+    char text[640];
     (void)snprintf(text, sizeof text,
                    "{\"version\":1,\"worker\":%u,\"boot\":\"%s\",\"fingerprint\":{\"hash\":"
                    "\"sha-256\",\"value\":\"AA:BB\"},\"candidates\":[{\"ip\":\"203.0.113.5\","
                    "\"port\":10000,\"type\":\"host\",\"priority\":2130706431,\"foundation\":"
-                   "\"1\"}]}",
+                   "\"1\"},{\"ip\":\"203.0.113.5\",\"port\":10000,\"protocol\":\"tcp\","
+                   "\"tcptype\":\"passive\",\"type\":\"host\",\"priority\":1509949439,"
+                   "\"foundation\":\"2\"}]}",
                    number, boot);
     world_bridge(w, number, BRIDGE_HELLO, text);
 }

@@ -54,6 +54,7 @@ static void offer_holds_what_the_client_looks_for(void **state)
         "setup='actpass'>AA:BB<",
         "ip='203.0.113.5' network='0' port='10000' priority='2130706431' protocol='udp' "
         "type='host'",
+        "priority='1509949439' protocol='tcp' tcptype='passive' type='host'",
         "url='wss://school.example:8443/colibri-ws/0/",
         "semantics='BUNDLE'",
         "<bridge-session xmlns='http://jitsi.org/protocol/focus' id='",

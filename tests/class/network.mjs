@@ -108,6 +108,13 @@ X`]);
         }` : 'delete table inet cut' });
     }
 
+    // Lets nothing through between a host and the rest that matches one of the rules (of nft), without a word; none: all again.
+    block(space, ...rules) {
+        const chain = hook => `chain ${hook} { type filter hook ${hook} priority 0; ${rules.map(r => `${hook === 'input' ? 'iifname' : 'oifname'} eth0 ${r} drop;`).join(' ')} }`;
+        execFileSync('ip', ['netns', 'exec', space, 'nft', '-f', '-'], { input: `table inet block\ndelete table inet block
+            table inet block { ${chain('input')}\n${chain('output')}\n}` });
+    }
+
     // What a host sends and receives goes over a line of its own from now on: {delay, jitter, queue} in ms, loss in percent,
     // rate in kb/s; null: a clean line again.
     async shape(space, rule) {

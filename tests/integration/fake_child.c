@@ -210,7 +210,7 @@ static void use_journal(struct fake *f)
 
 static void tell_descriptors(struct fake *f)
 {
-    static const char *const names[] = {"http",   "https", "admin",      "udp",   "metrics",
+    static const char *const names[] = {"http",   "https", "admin",      "udp",   "tcp", "metrics",
                                         "client", "jitsi", "recordings", "spool", "out"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         unsigned count = 0;

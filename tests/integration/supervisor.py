@@ -299,6 +299,28 @@ def test_tls():
     assert house.stop()[0] == 0
 
 
+def test_tcp():
+    """A host name brings ICE over TCP at the number of the UDP port, unless it is switched off or taken."""
+    house = House("tcp", "--host", "localhost", "--set", "listen.http=off")
+    house.line(r"bridge descriptors name=tcp count=2")
+    candidates = json.loads(house.line(r"info bridge settings (.*)")[1])["candidates"]
+    kinds = {(c["protocol"], c.get("tcptype"), c["port"]) for c in candidates}
+    port = candidates[0]["port"]
+    assert kinds == {("udp", None, port), ("tcp", "passive", port)}, candidates
+    udp, tcp = ([c["priority"] for c in candidates if c["protocol"] == p] for p in ("udp", "tcp"))
+    assert min(udp) > max(tcp) and len({c["foundation"] for c in candidates}) == len(candidates)
+    socket.create_connection(("127.0.0.1", port)).close()
+    assert house.stop()[0] == 0
+    house = House("tcp", "--host", "localhost", "--set", "listen.http=off", "--set", "media.tcp=off")
+    assert all(c["protocol"] == "udp" for c in json.loads(house.line(r"info bridge settings (.*)")[1])["candidates"])
+    assert house.stop()[0] == 0
+    with socket.create_server(("", 0)) as taken:
+        house = House("tcp", "--host", "localhost", "--set", "listen.http=off", "--set", f"media.port={taken.getsockname()[1]}")
+        house.line("warn supervisor no ice over tcp .*another program uses it")
+        assert all(c["protocol"] == "udp" for c in json.loads(house.line(r"info bridge settings (.*)")[1])["candidates"])
+        assert house.stop()[0] == 0
+
+
 def sentence(status, pattern, *args, data="complaints"):
     house = House(data, *args, ready=False)
     assert house.process.wait(10 * SLOW) == status, house.lines
@@ -323,6 +345,7 @@ def test_complaints():
     sentence(1, "the web client's directory /nonexistent is not there", "--client", "/nonexistent")
     sentence(2, "unknown key 'x.y'", "--set", "x.y=1")
     sentence(2, "media.port must be a number", "--set", "media.port=1x")
+    sentence(2, "media.tcp is a port", "--set", "media.tcp=127.0.0.1:1")
     sentence(2, "cannot understand --prot", "--prot", "1")
     sentence(1, "cannot read /nonexistent/a and /nonexistent/b", "--tls", "/nonexistent/a,/nonexistent/b")
     house = House("twice")
@@ -336,7 +359,7 @@ def test_complaints():
 
 
 TESTS = [test_start_and_kills, test_poisoned_journal, test_recording, test_render_hangs, test_recorder_and_bridge_killed, test_condemned_and_hanging,
-         test_reload, test_tls, test_complaints]
+         test_reload, test_tls, test_tcp, test_complaints]
 try:
     for test in TESTS:
         if len(sys.argv) > 4 and test.__name__ not in sys.argv[4:]:

@@ -313,7 +313,8 @@ static const struct expectation programs[] = {
     {"edge", .accept = true, .open = true},
     {"signal", .accept = false},
     {"web", .open = true, .create = true, .thread = true},
-    {"bridge", .send_fd = true}, /* sendmsg: it sends datagrams with it */
+    {"bridge", .accept = true,
+     .send_fd = true}, /* ICE over TCP: to the worker that it belongs to */
     {"recorder", .open = true, .create = true, .thread = true},
     {"render", .open = true, .create = true, .thread = true},
 };

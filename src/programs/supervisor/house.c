@@ -185,13 +185,14 @@ static int dress_bridge(struct unit *unit, struct start *start)
     json_t *candidates = ports_candidates(unit->super);
     if (!candidates || json_object_set_new(start->settings, "candidates", candidates) < 0)
         return ERR_MEMORY;
-    for (size_t i = 0; i < 2; i++)
-        if (unit->udp[i] >= 0) {
-            int err = start_add(start, "udp", unit->udp[i], false);
-            if (err)
-                return err;
-        }
-    return 0;
+    int err = 0;
+    for (size_t i = 0; i < 2 && !err; i++) {
+        if (unit->udp[i] >= 0)
+            err = start_add(start, "udp", unit->udp[i], false);
+        if (!err && unit->tcp[i] >= 0)
+            err = start_add(start, "tcp", unit->tcp[i], false);
+    }
+    return err;
 }
 
 static void ready_bridge(struct unit *unit)
@@ -224,6 +225,8 @@ int house_start(struct supervisor *super)
         err = unit_new(super, worker ? &kind_bridge : kinds[i], number, NULL, &unit);
         if (!err && worker)
             err = ports_open_media(super, unit->udp);
+        if (!err && worker)
+            err = ports_open_media_tcp(super, unit->tcp);
     }
     if (err)
         return err;

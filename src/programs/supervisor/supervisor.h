@@ -63,6 +63,7 @@ struct unit {
     bool ready;
     int metrics_fd;
     int udp[2]; /* bridge: IPv4, IPv6; -1: none */
+    int tcp[2];
 };
 
 struct listener {
@@ -93,6 +94,7 @@ struct supervisor {
     size_t listener_count;
     unsigned workers;
     uint16_t media_port;
+    uint16_t media_tcp_port; /* 0: no ICE over TCP */
     int journal_fd;
     struct list units;
     struct recordings *recordings;
@@ -151,6 +153,8 @@ json_t *house_settings(struct supervisor *super, const char *program) MUST_USE;
 int ports_open(struct supervisor *super) MUST_USE;
 /* Sockets of bridge worker `number` into fds (IPv4, IPv6), -1 where there is none. */
 int ports_open_media(struct supervisor *super, int fds[2]) MUST_USE;
+/* Its listening sockets, once those of media are open. */
+int ports_open_media_tcp(struct supervisor *super, int fds[2]) MUST_USE;
 json_t *ports_candidates(struct supervisor *super) MUST_USE;
 
 /* data.c: directories and secrets. They complain themselves. */

@@ -41,7 +41,7 @@ int unit_new(struct supervisor *super, const struct kind *kind, unsigned number,
     unit->number = number;
     unit->owner = owner;
     unit->exit_io = (struct loop_io){.fd = -1, .ready = on_exit_io};
-    unit->metrics_fd = unit->udp[0] = unit->udp[1] = -1;
+    unit->metrics_fd = unit->udp[0] = unit->udp[1] = unit->tcp[0] = unit->tcp[1] = -1;
     loop_timer_init(&unit->again, on_again);
     loop_timer_init(&unit->watch, on_watch);
     list_append(&super->units, &unit->node);
@@ -86,9 +86,12 @@ void unit_free(struct unit **unit)
         (void)waitpid(dead->pid, NULL, 0);
     }
     clean(dead);
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 2; i++) {
         if (dead->udp[i] >= 0)
             close(dead->udp[i]);
+        if (dead->tcp[i] >= 0)
+            close(dead->tcp[i]);
+    }
     list_remove(&dead->node);
     free(dead);
 }

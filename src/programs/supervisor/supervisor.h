@@ -57,8 +57,8 @@ struct unit {
     usec_t started;
     usec_t lived; /* in its last life */
     usec_t heard;
-    unsigned failures; /* deaths since it last lived for a minute */
     unsigned crashes;  /* deaths in a row right after the start, by its own fault */
+    unsigned failures; /* all of that kind since it last lived for a minute */
     bool killed;       /* by us: it hung, or was condemned */
     bool ready;
     int metrics_fd;
@@ -123,7 +123,7 @@ void unit_kill(struct unit *unit, const char *why);
 void unit_send(struct unit *unit, json_t *message, const int *fds, size_t fd_count);
 /* NULL: no such unit, or it does not run. */
 struct unit *unit_find(struct supervisor *super, const char *program, unsigned number);
-/* Again, after a pause that grows with quick deaths; false: it died too often in a row. */
+/* Again, after a pause that grows with deaths right after the start; false: too many of them. */
 bool unit_again(struct unit *unit);
 int start_add(struct start *start, const char *name, int fd, bool owned) MUST_USE;
 /* A directory below the data directory, as a descriptor and, for Landlock, as a path. */

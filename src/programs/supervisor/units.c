@@ -10,8 +10,8 @@
 #include "os/process.h"
 #include "programs/supervisor/supervisor.h"
 
-/* The first restart is at once; then pauses double. A life this long makes up for earlier deaths.
- */
+/* Another is there at once, unless it dies by its own fault right after its start: then pauses
+ * double. A life this long makes up for earlier deaths. */
 #define PAUSE_MIN (100 * USEC_PER_MSEC)
 #define PAUSE_MAX (10 * USEC_PER_SEC)
 #define LONG_LIFE (60 * USEC_PER_SEC)
@@ -318,12 +318,28 @@ static void on_watch(struct loop_timer *timer, usec_t now)
 
 bool unit_again(struct unit *unit)
 {
+    unsigned failures = unit->failures;
+    usec_t pause = failures < 2 ? 0 : PAUSE_MIN << (failures - 2 < 10 ? failures - 2 : 10);
+    /* Whoever kills it may not make us spin. */
+    if (unit->lived < PAUSE_MIN)
+        pause = usec_max(pause, PAUSE_MIN);
+    set_timer(unit, &unit->again, usec_min(pause, PAUSE_MAX));
+    return failures <= FAILURES_MAX;
+}
+
+/* Somebody else's SIGKILL, or the kernel's for want of memory, says nothing of the program or of
+ * what it was given. */
+static void judge_death(struct unit *unit, int status)
+{
+    bool own_fault = unit->killed || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL;
+    bool quick = unit->lived < AT_ONCE || !unit->ready;
+    if (own_fault)
+        unit->crashes = quick ? unit->crashes + 1 : 0;
     if (unit->lived >= LONG_LIFE)
         unit->failures = 0;
-    unsigned failures = unit->failures++;
-    usec_t pause = failures == 0 ? 0 : PAUSE_MIN << (failures - 1 < 10 ? failures - 1 : 10);
-    set_timer(unit, &unit->again, usec_min(pause, PAUSE_MAX));
-    return failures < FAILURES_MAX;
+    if (own_fault && quick)
+        unit->failures++;
+    unit->killed = false;
 }
 
 static bool all_gone(const struct supervisor *super)
@@ -361,12 +377,7 @@ static void on_exit_io(struct loop_io *io, uint32_t events)
     unit->lived = loop_now(super->loop) - unit->started;
     bool was_ready = unit->ready;
     tell_end(unit, status);
-    /* Somebody else's SIGKILL, or the kernel's for want of memory, says nothing of what it was
-     * given. */
-    bool own_fault = unit->killed || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL;
-    if (own_fault)
-        unit->crashes = unit->lived < AT_ONCE ? unit->crashes + 1 : 0;
-    unit->killed = false;
+    judge_death(unit, status);
     clean(unit);
     if (super->stopping) {
         if (all_gone(super))

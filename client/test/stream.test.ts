@@ -52,7 +52,7 @@ interface Bench {
   now(): FakeSocket;
 }
 
-function bench(): Bench {
+function bench(crowd = 0): Bench {
   time = new FakeTime();
   time.install();
   const sockets: FakeSocket[] = [];
@@ -63,6 +63,7 @@ function bench(): Bench {
     domain: 'd',
     onState: (state) => states.push(state),
     onStanza: (stanza) => stanzas.push(stanza),
+    crowd: () => crowd,
     openSocket: (url) => {
       const socket = new FakeSocket(url);
       sockets.push(socket);
@@ -129,6 +130,63 @@ test('a lost socket is resumed and nothing is lost', async () => {
   const after = b.now().sent.slice(4);
   assert.match(after[0] ?? '', /m1/);
   assert.match(after[1] ?? '', /m2/);
+  b.stream.close();
+});
+
+test('the first try comes at once, in a crowd spread out', async () => {
+  for (const [crowd, early, late] of [[0, 100, 205], [500, 100, 1_250]] as const) {
+    const tries: number[] = [];
+    for (let i = 0; i < 40; i++) {
+      const b = bench(crowd);
+      b.stream.connect();
+      await b.settle();
+      b.now().open();
+      b.now().say(...HANDSHAKE);
+      b.now().break();
+      for (let ms = 0; b.sockets.length === 1; ms += 5) {
+        time.tick(5);
+        await b.settle();
+        tries[i] = ms + 5;
+      }
+      b.stream.close();
+      time.restore();
+    }
+    assert.equal(Math.min(...tries) >= early, true, `${tries}`);
+    assert.equal(Math.max(...tries) <= late, true, `${tries}`);
+    if (crowd) assert.equal(Math.max(...tries) - Math.min(...tries) > 500, true, `${tries}`);
+  }
+});
+
+test('on another network the socket is given up at once, also a half open one', async () => {
+  const b = bench();
+  b.stream.connect();
+  await b.settle();
+  b.now().open();
+  b.now().say(...HANDSHAKE);
+  b.stream.renew();
+  await b.settle();
+  assert.equal(b.sockets.length, 2);
+  b.stream.renew();
+  await b.settle();
+  assert.equal(b.sockets.length, 3);
+  assert.deepEqual(b.sockets.map((s) => s.closed), [true, true, false]);
+  b.now().open();
+  b.now().say(OPEN, MECHANISMS, SUCCESS, OPEN, BIND, "<resumed xmlns='urn:xmpp:sm:3' h='0' previd='sm1'/>");
+  assert.deepEqual(b.states, ['online', 'interrupted', 'online']);
+  b.stream.close();
+});
+
+test('a hint of another network asks once, and does not wait long', async () => {
+  const b = bench();
+  b.stream.connect();
+  await b.settle();
+  b.now().open();
+  b.now().say(...HANDSHAKE);
+  time.tick(5_000);
+  for (let i = 0; i < 4; i++) b.stream.hurry();
+  assert.equal(b.now().sent.filter((s) => s.includes('urn:xmpp:ping')).length, 1);
+  time.tick(2_000);
+  assert.equal(b.states.at(-1), 'interrupted');
   b.stream.close();
 });
 

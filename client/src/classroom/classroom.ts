@@ -27,7 +27,10 @@ const STATS_EVERY_MS = 5_000;
 const SPEAKING_LEVEL = 0.015;
 const SPEAKING_HOLD_MS = 600;
 /** ICE may come back by itself from a short break. */
-const ICE_PATIENCE_MS = 4_000;
+const ICE_PATIENCE_MS = 2_000;
+/** On another network: what was under way has arrived after the one, media that still comes would have come within the other. */
+const LEFTOVERS_MS = 300;
+const SILENCE_MS = 1_000;
 const RESTART_APART_MS = 6_000;
 const RESTART_ANSWER_MS = 12_000;
 /** How long a lost socket waits for a fresh ticket. */
@@ -102,6 +105,8 @@ export class Classroom {
   private iceTimer: ReturnType<typeof setTimeout> | null = null;
   private answerTimer: ReturnType<typeof setTimeout> | null = null;
   private lastRestart = -Infinity;
+  /** Whose silence is being looked for. */
+  private probed: Peer | null = null;
   private statsTurn = 0;
   private counter = 1;
   private releases: (() => void)[] = [];
@@ -274,6 +279,7 @@ export class Classroom {
       onStanza: (stanza) => {
         if (this.stream === stream) this.room?.handle(stanza);
       },
+      crowd: () => this.room?.participants.size ?? 0,
     });
     this.stream = stream;
     stream.connect();
@@ -420,27 +426,57 @@ export class Classroom {
   }
 
   private watchSurroundings(): void {
-    const hurry = (): void => {
-      this.stream?.hurry();
-      this.channel?.hurry();
-      if (this.state.value.media === 'interrupted') this.restartSoon(1_000);
-    };
+    const renew = (): void => this.networkChanged();
     const goodbye = (): void => this.stream?.close();
-    const network = (navigator as { connection?: EventTarget }).connection;
-    addEventListener('online', hurry);
+    const network = (navigator as { connection?: EventTarget & { type?: string } }).connection;
+    let type = network?.type;
+    // Changes of its speed are told too.
+    const change = (): void => {
+      if (network?.type !== type) {
+        this.networkChanged();
+      } else {
+        this.stream?.hurry();
+        this.channel?.hurry();
+      }
+      type = network?.type;
+    };
+    addEventListener('online', renew);
     addEventListener('pagehide', goodbye);
-    network?.addEventListener('change', hurry);
+    network?.addEventListener('change', change);
     const awake = keepAwake();
     this.releases.push(() => {
-      removeEventListener('online', hurry);
+      removeEventListener('online', renew);
       removeEventListener('pagehide', goodbye);
-      network?.removeEventListener('change', hurry);
+      network?.removeEventListener('change', change);
       awake();
     });
     this.timers.push(
       setInterval(() => this.measureLevels(), LEVEL_EVERY_MS),
       setInterval(() => void this.measureQuality(), STATS_EVERY_MS),
     );
+  }
+
+  /** From Wi-Fi to mobile, say. Browsers notice late that sockets and media of the old network lead nowhere. */
+  private networkChanged(): void {
+    this.stream?.renew();
+    this.channel?.renew();
+    void this.probeMedia();
+  }
+
+  /** A new session if nothing comes in any more. */
+  private async probeMedia(): Promise<void> {
+    const { peer } = this;
+    if (!peer || this.probed === peer) return;
+    this.probed = peer;
+    const wait = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
+    await wait(LEFTOVERS_MS);
+    const before = await peer.bytesIn();
+    await wait(SILENCE_MS);
+    const silent = (await peer.bytesIn()) === before;
+    if (this.probed === peer) this.probed = null;
+    if (!silent || this.peer !== peer) return;
+    this.state.update({ media: 'interrupted' });
+    this.restartSoon(0);
   }
 
   // --- people ----------------------------------------------------------------------------------

@@ -128,6 +128,15 @@ export class Peer {
     });
   }
 
+  /** Bytes that came in over all paths so far. */
+  async bytesIn(): Promise<number> {
+    let bytes = 0;
+    for (const stat of (await this.pc.getStats()).values()) {
+      if (stat.type === 'candidate-pair') bytes += stat.bytesReceived ?? 0;
+    }
+    return bytes;
+  }
+
   sender(purpose: Purpose): RTCRtpSender | null {
     return this.sends.get(purpose)?.transceiver?.sender ?? null;
   }
@@ -192,13 +201,15 @@ export class Peer {
   private source(purpose: Purpose): Source {
     const send = this.sendLine(purpose);
     const { ssrcs, rtx } = send.kept ?? { ssrcs: [], rtx: [] };
+    const { sid } = this.options.session;
     const name = this.sourceName(purpose);
     return {
       name,
       kind: send.line.kind,
       videoType: purpose === 'desktop' ? 'desktop' : 'camera',
-      // Sound and camera under one stream id: other clients may then play them in step.
-      msid: `${this.options.endpoint}-${purpose === 'desktop' ? 'desktop' : 'person'} ${name}`,
+      // Sound and camera under one stream id: other clients may then play them in step. Another one in each session: clients
+      // keep the old one's lines, and browsers refuse a description with the same id twice.
+      msid: `${this.options.endpoint}-${purpose === 'desktop' ? 'desktop' : 'person'}-${sid} ${name}-${sid}`,
       ssrcs,
       rtx,
     };

@@ -141,6 +141,13 @@ export class BridgeChannel {
     this.connect();
   }
 
+  /** The network is another one: the socket leads nowhere. */
+  renew(): void {
+    this.tries = 0;
+    this.dropped();
+    this.hurry();
+  }
+
   close(): void {
     if (this.retry !== null) clearTimeout(this.retry);
     this.retry = null;
@@ -178,14 +185,17 @@ export class BridgeChannel {
     socket.onmessage = (event) => {
       if (typeof event.data === 'string') this.received(event.data);
     };
-    socket.onclose = () => {
-      const was = this.open;
-      this.open = false;
-      this.release();
-      if (was) this.events.onDown();
-      this.again();
-    };
+    socket.onclose = () => this.dropped();
     socket.onerror = () => undefined;
+  }
+
+  private dropped(): void {
+    if (!this.socket) return;
+    const was = this.open;
+    this.open = false;
+    this.release();
+    if (was) this.events.onDown();
+    this.again();
   }
 
   private again(): void {

@@ -32,6 +32,8 @@ export interface StreamOptions {
   domain: string;
   onState: (state: StreamState, reason: string) => void;
   onStanza: (stanza: Element) => void;
+  /** How many others lose their sockets when we do: they must not all come back in the same moment. */
+  crowd?: () => number;
   openSocket?: OpenSocket;
 }
 
@@ -52,11 +54,14 @@ const PING_AFTER_MS = 10_000;
 const TICK_MS = 1_000;
 const PING_TIMEOUT_MS = 10_000;
 /** The same when something says that the network is another one. */
-const HURRIED_PING_MS = 3_000;
+const HURRIED_PING_MS = 1_000;
 const ACK_AFTER_MS = 3_000;
 /** The server keeps a session for 60 s after its socket died; a little is lost until we notice. */
 const RESUME_FOR_MS = 75_000;
-const RETRY_MS = [250, 1_000, 2_000, 4_000, 6_000, 8_000];
+/** A program that died is there again within a tenth of a second. */
+const RETRY_MS = [100, 300, 1_000, 2_000, 4_000, 6_000, 8_000];
+/** For each of the others: a handshake costs the server about this long. */
+const CROWD_MS = 2;
 
 const isStanza = (name: string): boolean => name === 'iq' || name === 'presence' || name === 'message';
 
@@ -102,15 +107,24 @@ export class XmppStream {
     return this.state === 'online';
   }
 
-  /** Tries at once instead of waiting: the network is said to be back. */
+  /** Something says that the network may be another one: tries at once instead of waiting, or asks whether the server is
+   * still there, with little patience. */
   hurry(): void {
-    if (this.state === 'interrupted' && this.retry !== null && !this.socket) {
+    const now = performance.now();
+    if (this.retry !== null) {
       clearTimeout(this.retry);
       this.retry = null;
       void this.attempt();
-    } else if (this.state === 'online' && performance.now() - this.lastHeard > 1_000) {
+    } else if (this.state === 'online' && now - this.lastHeard > HURRIED_PING_MS && (!this.pingDue || this.pingDue > now + HURRIED_PING_MS)) {
       this.ping(HURRIED_PING_MS);
     }
+  }
+
+  /** The network is another one: the socket, whole or half open, leads nowhere. */
+  renew(): void {
+    this.tries = 0;
+    this.drop('another network');
+    this.hurry();
   }
 
   send(stanza: Element): void {
@@ -428,11 +442,11 @@ export class XmppStream {
     this.setState(this.everOnline ? 'interrupted' : 'connecting', reason);
     const base = RETRY_MS[Math.min(this.tries, RETRY_MS.length - 1)] ?? 8_000;
     this.tries++;
-    // Spread out: a whole class comes back at the same moment.
+    const spread = base + CROWD_MS * (this.options.crowd?.() ?? 0);
     this.retry = setTimeout(() => {
       this.retry = null;
       void this.attempt();
-    }, base + Math.random() * base);
+    }, base + Math.random() * spread);
   }
 
   private finish(state: 'lost' | 'refused' | 'closed', reason: string): void {

@@ -7,6 +7,9 @@
 #include "crypto/hash.h"
 #include "crypto/random.h"
 
+_Static_assert(sizeof((struct room *)0)->id <= WITNESS_NAME_MAX, "a witness names rooms");
+_Static_assert(sizeof((struct endpoint *)0)->id <= WITNESS_NAME_MAX, "and endpoints");
+
 #define HOUSEKEEPING USEC_PER_SEC
 /* Waiting to be written to another worker: 400 ms of 20 Mb/s. */
 #define PEER_QUEUE_MAX ((size_t)1024 * 1024)
@@ -362,6 +365,8 @@ static int apply_endpoint(struct worker *worker, usec_t now, const struct contro
         endpoint->worker = worker;
         endpoint->room = room;
         memcpy(endpoint->id, message->endpoint, sizeof endpoint->id);
+        memcpy(endpoint->witness.where, room->id, sizeof room->id);
+        memcpy(endpoint->witness.who, endpoint->id, sizeof endpoint->id);
         list_init(&endpoint->node);
         loop_timer_init(&endpoint->timer, on_endpoint_timer);
     }

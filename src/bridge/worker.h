@@ -19,6 +19,7 @@
 #include "bridge/transport.h"
 #include "os/loop.h"
 #include "os/metrics.h"
+#include "os/witness.h"
 
 #define WORKER_COUNT_MAX 36
 #define WORKER_SOCKETS_MAX 4
@@ -41,6 +42,7 @@ struct worker_handler {
 struct worker_config {
     struct loop *loop;
     struct metrics *metrics; /* NULL: counts into nowhere */
+    struct witness *witness; /* is told whose datagram is being worked on; NULL: nobody is */
     unsigned number;         /* below WORKER_COUNT_MAX */
     uint64_t boot;           /* which process; goes into feeds */
     unsigned slots;          /* as in conference_set_slots; 0: as many as there can be */

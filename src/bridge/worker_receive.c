@@ -177,11 +177,13 @@ static void input_media(struct endpoint *endpoint, usec_t now, const struct tran
     if (err)
         ++*endpoint->worker->count.not_media;
     room_mark(room);
-    if (++room->pending >= CONFERENCE_BATCH)
+    if (++room->pending >= CONFERENCE_BATCH) {
+        witness_clear(endpoint->worker->config.witness); /* the others' packets now */
         room_drain(room, now);
+    }
 }
 
-static void input_endpoint(struct endpoint *endpoint, usec_t now, const struct arrival *in)
+static void work_on(struct endpoint *endpoint, usec_t now, const struct arrival *in)
 {
     struct worker *worker = endpoint->worker;
     struct transport_media media;
@@ -198,6 +200,14 @@ static void input_endpoint(struct endpoint *endpoint, usec_t now, const struct a
     if (err == 0 && transport_knows(endpoint->transport, &in->path))
         route_learn(endpoint, now, in);
     endpoint_update(endpoint, now);
+}
+
+static void input_endpoint(struct endpoint *endpoint, usec_t now, const struct arrival *in)
+{
+    struct witness *witness = endpoint->worker->config.witness;
+    witness_note(witness, &endpoint->witness);
+    work_on(endpoint, now, in);
+    witness_clear(witness);
 }
 
 /* WORKER_NO_PEER: no worker has such a number. */
@@ -265,9 +275,12 @@ static void input_unknown(struct worker *worker, usec_t now, const struct arriva
     struct transport_media media;
     if (transport_input(endpoint->transport, now, &in->path, in->data, in->len, &media) == 0 &&
         media.kind != TRANSPORT_NOTHING) {
+        /* Not before it is known to be genuine: anybody can write that SSRC. */
+        witness_note(worker->config.witness, &endpoint->witness);
         route_learn(endpoint, now, in); /* the answer to our check has no name in it */
         endpoint_update(endpoint, now);
         input_media(endpoint, now, &media);
+        witness_clear(worker->config.witness);
     }
 }
 

@@ -40,6 +40,7 @@ struct endpoint {
     char pwd[ICE_CREDENTIAL_MAX + 1];
     struct worker *worker;
     struct room *room;
+    struct witness_entry witness;
     struct list node; /* in room->endpoints */
     struct conference_seat seat;
     struct transport *transport;

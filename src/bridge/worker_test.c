@@ -45,6 +45,9 @@ struct bench {
     unsigned connected; /* notices */
     unsigned quiet;
     unsigned forwarded;
+    unsigned named; /* notices of a state while that one's datagram was being worked on */
+    int witness;
+    struct witness *page;
     bool feed_attached;
 };
 
@@ -52,6 +55,12 @@ static void on_state(void *arg, const char *conference, const char *endpoint,
                      enum transport_state state, usec_t rtt)
 {
     struct bench *b = arg;
+    struct witness_entry entry;
+    if (witness_read(b->witness, &entry)) {
+        assert_string_equal(entry.where, conference);
+        assert_string_equal(entry.who, endpoint);
+        b->named++;
+    }
     b->connected += state == TRANSPORT_CONNECTED;
     b->quiet += state == TRANSPORT_QUIET;
 }
@@ -94,6 +103,8 @@ static struct bench *bench_new(void)
     b->address = address_v4(127, 0, 0, 1, 0);
     for (unsigned i = 0; i < CLIENTS; i++)
         b->clients[i].tcp = -1;
+    assert_int_equal(witness_create(&b->witness), 0);
+    assert_int_equal(witness_map(b->witness, &b->page), 0);
     for (unsigned i = 0; i < 2; i++) {
         int page, fd;
         assert_int_equal(metrics_create("bridge", i, &page), 0);
@@ -102,6 +113,7 @@ static struct bench *bench_new(void)
         const struct worker_config config = {
             .loop = b->loop,
             .metrics = b->metrics[i],
+            .witness = b->page,
             .number = i,
             .handler = {on_state, on_notice, on_feed, on_peer_lost, b},
         };
@@ -132,6 +144,8 @@ static void bench_free(struct bench *b)
         worker_free(&b->workers[i]);
         metrics_unmap(&b->metrics[i]);
     }
+    witness_unmap(&b->page);
+    close(b->witness);
     srtp_engine_free(&b->srtp);
     arena_free(&b->arena);
     loop_free(&b->loop);
@@ -359,6 +373,18 @@ static void datagrams_find_their_worker_and_sound_everybody(void **state)
     assert_int_equal(passed, taken);
     assert_true(passed > 0); /* but for one run in 2^8 */
     assert_true(counter(b, 0, "darasa_bridge_datagrams_sent_total") > 140);
+    bench_free(b);
+}
+
+static void the_witness_names_whose_datagram_it_is(void **state)
+{
+    struct bench *b = bench_new();
+    struct witness_entry entry;
+    for (unsigned i = 0; i < 4; i++)
+        client_join(b, i % 2, i);
+    wait_connected(b, 4);
+    assert_true(b->named >= 4);
+    assert_false(witness_read(b->witness, &entry));
     bench_free(b);
 }
 
@@ -605,6 +631,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(datagrams_find_their_worker_and_sound_everybody),
+        cmocka_unit_test(the_witness_names_whose_datagram_it_is),
         cmocka_unit_test(a_new_link_is_told_at_once_whose_paths_are_whose),
         cmocka_unit_test(a_client_moves_and_is_heard_on),
         cmocka_unit_test(connections_find_their_worker_and_sound_everybody),

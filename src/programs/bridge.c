@@ -19,6 +19,7 @@ struct bridge {
     struct child *child;
     struct loop *loop;
     struct worker *worker;
+    struct witness *witness;
     struct link *signal; /* NULL: not there */
     unsigned signal_number;
     struct arena *arena; /* of one message */
@@ -165,6 +166,16 @@ static void on_stop(void *arg)
     loop_stop(b->loop);
 }
 
+static int map_witness(struct bridge *b)
+{
+    int fd = child_fd(b->child, "witness", 0);
+    if (fd < 0)
+        return 0;
+    int err = witness_map(fd, &b->witness);
+    close(fd);
+    return err;
+}
+
 static int start(struct bridge *b)
 {
     *b = (struct bridge){.child = child_start("bridge"), .loop = loop_new()};
@@ -174,16 +185,20 @@ static int start(struct bridge *b)
     b->bad_messages = metrics_counter(child_metrics(b->child), "darasa_bridge_bad_messages_total");
     if (!b->loop || !b->arena)
         return ERR_MEMORY;
+    int err = map_witness(b);
+    if (err)
+        return err;
     const struct worker_config config = {
         .loop = b->loop,
         .metrics = child_metrics(b->child),
+        .witness = b->witness,
         .number = child_number(b->child),
         .boot = boot,
         .slots =
             (unsigned)json_integer_value(json_object_get(child_settings(b->child), "media.slots")),
         .handler = {on_state, on_notice, on_feed, on_peer_lost, b},
     };
-    int err = worker_new(&config, &b->worker);
+    err = worker_new(&config, &b->worker);
     for (unsigned i = 0; err == 0; i++) {
         int fd = child_fd(b->child, "udp", i);
         if (fd < 0)
@@ -215,6 +230,7 @@ int main(void)
     child_ready(b.child);
     err = loop_run(b.loop);
     worker_free(&b.worker);
+    witness_unmap(&b.witness);
     link_free(&b.signal);
     child_free(&b.child);
     arena_free(&b.arena);

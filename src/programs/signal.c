@@ -347,6 +347,8 @@ static void on_message(void *arg, const char *type, json_t *message, const int *
     set_clock(s);
     if (strcmp(type, "recorder") == 0)
         realm_input_recorder(s->realm, message);
+    else if (strcmp(type, "crash") == 0)
+        realm_input_crash(s->realm, message);
     else if (strcmp(type, "config") == 0)
         on_config(s, message);
     for (size_t i = 0; i < fd_count; i++)

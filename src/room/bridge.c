@@ -6,8 +6,7 @@
 
 /* How long a conference waits for its own worker to come back before it moves to another. */
 static const usec_t ORPHAN_TIME = 5 * USEC_PER_SEC;
-/* Whose transport or sources changed so shortly before a crash is suspected of it. */
-static const usec_t SUSPECT_TIME = 3 * USEC_PER_SEC;
+/* Two crashes by the same person within this time: refused for as long. */
 static const usec_t SUSPECT_MEMORY = 600 * USEC_PER_SEC;
 #define CRASHES_REFUSED 2
 
@@ -211,21 +210,6 @@ bool bridge_refuses(const struct realm *r, const char *person)
     return false;
 }
 
-static bool is_new(const struct room *room, const struct occupant *o)
-{
-    usec_t crashed = room->orphaned_at;
-    return crashed && o->news_at <= crashed && crashed - o->news_at <= SUSPECT_TIME;
-}
-
-static bool is_known(const struct realm *r, const struct occupant *o)
-{
-    for (size_t i = 0; i < SUSPECTS_MAX; i++)
-        if (r->suspects[i].crashes > 0 && r->now - r->suspects[i].at < SUSPECT_MEMORY &&
-            strcmp(r->suspects[i].person, suspect_name(o)) == 0)
-            return true;
-    return false;
-}
-
 static void accuse(struct realm *r, struct occupant *o)
 {
     struct suspect *s = find_suspect(r, suspect_name(o));
@@ -236,27 +220,6 @@ static void accuse(struct realm *r, struct occupant *o)
         return;
     r->counters[REALM_SUSPECTS]++;
     admin_kick(r, o, "focus", "crash", SLICE("Your device disturbed the class"));
-}
-
-/* Sends out who was newly there, or had changed what it sends, at two crashes. After a crash all
- * are new at once: then it is those that were suspected before, and nobody if there are none. */
-static void judge_crash(struct realm *r, struct room *room)
-{
-    size_t fresh = 0, known = 0;
-    LIST_EACH(node, &room->occupants)
-    {
-        const struct occupant *o = LIST_ITEM(node, struct occupant, link);
-        fresh += is_new(room, o);
-        known += is_new(room, o) && is_known(r, o);
-    }
-    if (known == 0 && fresh == room->count && fresh > 1)
-        return;
-    LIST_EACH(suspect, &room->occupants)
-    {
-        struct occupant *o = LIST_ITEM(suspect, struct occupant, link);
-        if (is_new(room, o) && (known == 0 || is_known(r, o)))
-            accuse(r, o);
-    }
 }
 
 /* Every session with the clients ends, and a new one is offered on the present worker. */
@@ -285,9 +248,6 @@ static void invite_all_again(struct realm *r, struct room *room)
 /* The worker's process is another one than that which held the conference. */
 static void move(struct realm *r, struct room *room, unsigned worker)
 {
-    judge_crash(r, room);
-    if (room->count == 0)
-        return;
     put_on(r, room, worker);
     invite_all_again(r, room);
 }
@@ -369,6 +329,16 @@ static struct occupant *find_endpoint(const struct room *room, json_t *message)
 {
     const char *nick = json_string_value(json_object_get(message, "endpoint"));
     return nick ? room_member(room, slice_str(nick)) : NULL;
+}
+
+void realm_input_crash(struct realm *r, json_t *message)
+{
+    struct room *room = find_room(r, message);
+    struct occupant *o = room ? find_endpoint(room, message) : NULL;
+    if (o)
+        accuse(r, o);
+    xmpp_settle(r->xmpp);
+    bridge_settle(r);
 }
 
 static void endpoint_state(struct realm *r, struct occupant *o, json_t *message)

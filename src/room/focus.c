@@ -60,7 +60,6 @@ void focus_invite(struct realm *r, struct occupant *o)
     o->remote_ufrag[0] = o->remote_pwd[0] = o->fingerprint_hash[0] = o->fingerprint[0] = 0;
     next_iq_id(r, o->offer_id);
     o->invite = INVITE_OFFERED;
-    o->news_at = r->now;
     r->counters[REALM_OFFERS]++;
     member_changed(r, o);
     offer_send(r, o);

@@ -277,7 +277,19 @@ static void classes_are_spread_over_workers(void **state)
     world_free(&w);
 }
 
-/* Who is newly there at two crashes is not let in a third time; the others stay. */
+/* A worker dies of that one's bytes, and another is there. */
+static void crash(struct world *w, const struct client *by, const char *boot)
+{
+    struct seen *told = world_last(w, OUTBOX_BRIDGE, BRIDGE_ENDPOINT, by->nick);
+    json_t *m = json_pack("{ss si sO ss}", "type", "crash", "worker", 0, "conference",
+                          json_object_get(told->body, "conference"), "endpoint", by->nick);
+    realm_input_crash(w->realm, m);
+    json_decref(m);
+    realm_bridge_lost(w->realm, 0);
+    world_bridge_up(w, 0, boot);
+}
+
+/* Whose bytes two workers died of is not let in a third time; the others stay. */
 static void poisonous_endpoint_is_refused(void **state)
 {
     struct world *w = world_new(true);
@@ -288,17 +300,14 @@ static void poisonous_endpoint_is_refused(void **state)
     char *good = world_token(w, "good", "G", "pupil", NULL, "r");
     char *bad = world_token(w, "bad", "B", "pupil", NULL, "r");
     struct client *g = client_enter(w, "r", good, true);
-    world_run(w, 10 * USEC_PER_SEC);
     struct client *b = client_enter(w, "r", bad, true);
-    realm_bridge_lost(w->realm, 0);
-    world_bridge_up(w, 0, "b2");
+    crash(w, b, "b2");
     client_accept(g, "r");
     assert_int_equal(client_unread(b, "code='307'"), 0);
     client_send(b, "<presence xmlns='jabber:client' type='unavailable'/>");
     world_run(w, 10 * USEC_PER_SEC);
     b = client_enter(w, "r", bad, true);
-    realm_bridge_lost(w->realm, 0);
-    world_bridge_up(w, 0, "b3");
+    crash(w, b, "b3");
     client_expect(b, "code='307'", NULL);
     client_accept(g, "r");
     client_never(g, "code='110'", NULL);
@@ -325,9 +334,27 @@ static void worker_that_always_crashes_costs_nobody_the_class(void **state)
         (void)snprintf(boot, sizeof boot, "b%d", i);
         world_bridge_up(w, 0, boot);
         client_accept(a, "r");
+        world_run(w, USEC_PER_SEC); /* some are back sooner than others */
         client_accept(b, "r");
-        world_run(w, USEC_PER_SEC);
+        world_run(w, USEC_PER_SEC / 2 * i);
     }
+    assert_int_equal(realm_counters(w->realm)[REALM_SUSPECTS], 0);
+    world_free(&w);
+}
+
+static void crash_by_nobody_here_accuses_nobody(void **state)
+{
+    static const char *const texts[] = {"{}", "{\"conference\":\"none\",\"endpoint\":\"x\"}",
+                                        "{\"conference\":7,\"endpoint\":[]}"};
+    struct world *w = world_new(false);
+    world_bridge_up(w, 0, "b1");
+    struct client *a = client_enter(w, "r", NULL, true);
+    for (size_t i = 0; i < 3 * ARRAY_LEN(texts); i++) {
+        json_t *m = json_loads(texts[i % ARRAY_LEN(texts)], 0, NULL);
+        realm_input_crash(w->realm, m);
+        json_decref(m);
+    }
+    client_never(a, "code='307'", NULL);
     assert_int_equal(realm_counters(w->realm)[REALM_SUSPECTS], 0);
     world_free(&w);
 }
@@ -360,6 +387,7 @@ int main(void)
         cmocka_unit_test(classes_are_spread_over_workers),
         cmocka_unit_test(poisonous_endpoint_is_refused),
         cmocka_unit_test(worker_that_always_crashes_costs_nobody_the_class),
+        cmocka_unit_test(crash_by_nobody_here_accuses_nobody),
         cmocka_unit_test(senseless_hello_condemns_the_worker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

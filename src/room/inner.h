@@ -125,7 +125,6 @@ struct occupant {
     char fingerprint[256];
     bool at_bridge;                       /* the bridge was told of it */
     usec_t restarts[RESTARTS_PER_MINUTE]; /* when the last ones were */
-    usec_t news_at;                       /* when it last changed its transport or sources */
     struct source_set sources;
     struct told *told;
     size_t told_count;
@@ -235,7 +234,7 @@ struct worker {
     usec_t seen_at;
 };
 
-/* Somebody whose arrival crashed a worker. */
+/* Somebody of whose bytes a worker died. */
 struct suspect {
     char person[TOKEN_FIELD_MAX];
     usec_t at;

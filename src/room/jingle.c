@@ -87,7 +87,6 @@ static void accept(struct realm *r, struct session *s, struct occupant *o,
     o->sources = set;
     o->invite = INVITE_ACTIVE;
     o->client_errors = 0;
-    o->news_at = r->now;
     member_changed(r, o);
     spread_change(r, o, &empty);
     spread_catch_up(r, o);
@@ -132,7 +131,6 @@ static void add_sources(struct realm *r, struct session *s, struct occupant *o,
         return;
     }
     xmpp_result(r->xmpp, s, iq);
-    o->news_at = r->now;
     member_changed(r, o);
     spread_change(r, o, &before);
 }
@@ -148,7 +146,6 @@ static void remove_sources(struct realm *r, struct session *s, struct occupant *
     }
     xmpp_result(r->xmpp, s, iq);
     source_remove(&o->sources, &less);
-    o->news_at = r->now;
     member_changed(r, o);
     spread_change(r, o, &before);
 }

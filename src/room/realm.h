@@ -64,6 +64,8 @@ int realm_input_bridge(struct realm *realm, unsigned number, uint16_t type,
                        struct slice payload) MUST_USE;
 /* The supervisor's message "recorder". */
 void realm_input_recorder(struct realm *realm, json_t *message);
+/* The supervisor's message "crash": a worker died of somebody's bytes. */
+void realm_input_crash(struct realm *realm, json_t *message);
 /* Links coming and going. */
 void realm_edge_lost(struct realm *realm);
 void realm_web_up(struct realm *realm);

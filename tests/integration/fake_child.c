@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "os/child.h"
 #include "os/link.h"
+#include "os/witness.h"
 #include "programs/rules.h"
 
 #define PEERS 64
@@ -31,6 +32,7 @@ struct fake {
     struct peer peers[PEERS];
     struct loop_timer timer;
     int feed;
+    struct witness *witness;
     uint8_t hello[8];
     size_t hello_len;
     uint64_t sent;
@@ -143,6 +145,16 @@ static void act_signal(struct fake *f)
         send_text(f, "{\"type\":\"record-stop\",\"recording\":\"" RECORDING "\"}");
 }
 
+/* Dies of somebody's bytes. */
+static void act_bridge(struct fake *f)
+{
+    static const struct witness_entry bad = {"conference-1", "0badcafe"};
+    if (!f->witness)
+        exit(7);
+    witness_note(f->witness, &bad);
+    abort();
+}
+
 static void act_web(struct fake *f)
 {
     static const char *const texts[] = {
@@ -180,6 +192,8 @@ static void on_timer(struct loop_timer *timer, usec_t now)
             act_web(f);
         else if (strcmp(f->program, "edge") == 0)
             act_edge(f);
+        else if (strcmp(f->program, "bridge") == 0)
+            act_bridge(f);
     }
     push_feed(f);
     if (loop_timer_set(f->loop, timer, now + POLL) < 0)
@@ -249,6 +263,9 @@ int main(int argc, char **argv)
     *metrics_counter(child_metrics(f.child), "darasa_fake_total") = 1;
     if (strcmp(f.program, "signal") == 0)
         use_journal(&f);
+    int page = child_fd(f.child, "witness", 0);
+    if (page >= 0 && witness_map(page, &f.witness) < 0)
+        return 1;
     tell_descriptors(&f);
     (void)signal(SIGUSR1, on_usr1); /* cannot fail */
     loop_timer_init(&f.timer, on_timer);

@@ -259,6 +259,21 @@ def test_condemned_and_hanging():
     assert status == 0 and 2.5 < took < 5.5, (status, took)
 
 
+def test_crash_by_somebody():
+    """A worker that dies of somebody's bytes: signal hears whose. Somebody else's kill names nobody."""
+    house = House("crash")
+    _, _, mark = house.kill("bridge", 1)
+    for _ in range(2):
+        check_links(house, ("bridge", 1), mark)  # only then it listens
+        mark = house.mark()
+        house.act("bridge", 1)
+        house.line(r'info signal message fds=0 \{"conference":"conference-1","endpoint":"0badcafe","type":"crash","worker":1\}', mark)
+        house.line(r"supervisor started program=bridge number=1", mark)
+        house.line(r"supervisor crashed by worker=1 conference=conference-1 endpoint=0badcafe", mark)
+    assert sum('"type":"crash"' in l for l in house.lines) == 2
+    house.stop()
+
+
 def test_reload():
     path = os.path.join(root, "darasa.conf")
 
@@ -364,6 +379,7 @@ def test_complaints():
 
 
 TESTS = [test_start_and_kills, test_poisoned_journal, test_recording, test_render_hangs, test_recorder_and_bridge_killed, test_condemned_and_hanging,
+         test_crash_by_somebody,
          test_reload, test_tls, test_tcp, test_complaints]
 try:
     for test in TESTS:

@@ -185,7 +185,9 @@ static int dress_bridge(struct unit *unit, struct start *start)
     json_t *candidates = ports_candidates(unit->super);
     if (!candidates || json_object_set_new(start->settings, "candidates", candidates) < 0)
         return ERR_MEMORY;
-    int err = 0;
+    int err = witness_create(&unit->witness_fd);
+    if (!err)
+        err = start_add(start, "witness", unit->witness_fd, false);
     for (size_t i = 0; i < 2 && !err; i++) {
         if (unit->udp[i] >= 0)
             err = start_add(start, "udp", unit->udp[i], false);
@@ -193,6 +195,24 @@ static int dress_bridge(struct unit *unit, struct start *start)
             err = start_add(start, "tcp", unit->tcp[i], false);
     }
     return err;
+}
+
+/* Signal judges whoever's bytes it died of. */
+static void crashed_bridge(struct unit *unit)
+{
+    struct unit *signal = unit_find(unit->super, "signal", 0);
+    struct witness_entry entry;
+    if (!signal || unit->witness_fd < 0 || !witness_read(unit->witness_fd, &entry))
+        return;
+    /* NULL when the dead one left no text: then nobody is told. */
+    json_t *message = json_pack("{s:s,s:i,s:s,s:s}", "type", "crash", "worker", (int)unit->number,
+                                "conference", entry.where, "endpoint", entry.who);
+    if (!message)
+        return;
+    log_warn("crashed by worker=%u conference=%s endpoint=%s", unit->number, entry.where,
+             entry.who);
+    unit_send(signal, message, NULL, 0);
+    json_decref(message);
 }
 
 static void ready_bridge(struct unit *unit)
@@ -211,8 +231,11 @@ const struct kind kind_web = {.program = "web",
                               .dress = dress_web,
                               .ready = ready_web,
                               .message = message_web};
-const struct kind kind_bridge = {
-    .program = "bridge", .watched = true, .dress = dress_bridge, .ready = ready_bridge};
+const struct kind kind_bridge = {.program = "bridge",
+                                 .watched = true,
+                                 .dress = dress_bridge,
+                                 .ready = ready_bridge,
+                                 .crashed = crashed_bridge};
 
 int house_start(struct supervisor *super)
 {

@@ -9,6 +9,7 @@
 #include "os/control.h"
 #include "os/loop.h"
 #include "os/metrics.h"
+#include "os/witness.h"
 #include "programs/config.h"
 
 #define WORKERS_MAX 35
@@ -39,6 +40,8 @@ struct kind {
     int (*dress)(struct unit *unit, struct start *start);
     void (*ready)(struct unit *unit);
     void (*message)(struct unit *unit, const char *type, json_t *message);
+    /* It died by its own fault; what it was given is still there. */
+    void (*crashed)(struct unit *unit);
     /* It ended; NULL: it is one of the house and started again. */
     void (*ended)(struct unit *unit, int status);
 };
@@ -62,7 +65,8 @@ struct unit {
     bool killed;       /* by us: it hung, or was condemned */
     bool ready;
     int metrics_fd;
-    int udp[2]; /* bridge: IPv4, IPv6; -1: none */
+    int witness_fd; /* bridge: whose datagram it works on; -1: none */
+    int udp[2];     /* bridge: IPv4, IPv6; -1: none */
     int tcp[2];
 };
 

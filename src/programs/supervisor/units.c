@@ -41,7 +41,8 @@ int unit_new(struct supervisor *super, const struct kind *kind, unsigned number,
     unit->number = number;
     unit->owner = owner;
     unit->exit_io = (struct loop_io){.fd = -1, .ready = on_exit_io};
-    unit->metrics_fd = unit->udp[0] = unit->udp[1] = unit->tcp[0] = unit->tcp[1] = -1;
+    unit->metrics_fd = unit->witness_fd = -1;
+    unit->udp[0] = unit->udp[1] = unit->tcp[0] = unit->tcp[1] = -1;
     loop_timer_init(&unit->again, on_again);
     loop_timer_init(&unit->watch, on_watch);
     list_append(&super->units, &unit->node);
@@ -70,6 +71,10 @@ static void clean(struct unit *unit)
         house_hide_metrics(unit->super, unit->kind->program, unit->number);
         close(unit->metrics_fd);
         unit->metrics_fd = -1;
+    }
+    if (unit->witness_fd >= 0) {
+        close(unit->witness_fd);
+        unit->witness_fd = -1;
     }
     unit->pid = 0;
     unit->ready = false;
@@ -340,6 +345,8 @@ static void judge_death(struct unit *unit, int status)
     if (own_fault && quick)
         unit->failures++;
     unit->killed = false;
+    if (own_fault && unit->kind->crashed && !unit->super->stopping)
+        unit->kind->crashed(unit);
 }
 
 static bool all_gone(const struct supervisor *super)

@@ -1,7 +1,7 @@
 // What the tests and measurements of faults share: participants of both kinds spoken to in one way, a watch over what a
 // participant notices, processes to kill, a wall clock that jumps.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, copyFileSync, mkdirSync, mkdtempSync, openSync, readFileSync, readSync, readdirSync, readlinkSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { TOP, until } from './harness.mjs';
 import { joinOurs, joinStock } from './join.mjs';
@@ -262,6 +262,26 @@ export async function kill(school, program, { signal = 'SIGKILL', pids = process
         return now.length >= pids.length && !now.some(pid => pids.includes(pid));
     }, seconds, 20);
     return { at, back: Date.now() };
+}
+
+// Has the class's bridge worker die of an endpoint's bytes: the page in which it notes whose datagram it works on says so, and
+// then it gets the signal of a fault. Returns when.
+export async function crashBy(school, endpoint) {
+    const WHERE = 64, folder = `/proc/${school.serverPid()}/fd`;
+    const bridges = processes(school, 'bridge');
+    for (const pid of bridges)
+        process.kill(pid, 'SIGSTOP');
+    for (const fd of readdirSync(folder).filter(fd => readlinkSync(`${folder}/${fd}`).startsWith('/memfd:darasa-witness'))) {
+        const file = openSync(`${folder}/${fd}`, 'r+');
+        const where = Buffer.alloc(1);
+        readSync(file, where, 0, 1, 0);
+        if (where[0]) // it has worked for somebody
+            writeSync(file, Buffer.from(`${endpoint}\0`), 0, endpoint.length + 1, WHERE);
+        closeSync(file);
+    }
+    for (const pid of bridges)
+        process.kill(pid, 'SIGFPE'); // waits until it may go on
+    return (await kill(school, 'bridge', { signal: 'SIGCONT', pids: bridges })).at;
 }
 
 // After `at` (ms of the wall clock): when each got a new connection and when it played sound and pictures on it, in ms from

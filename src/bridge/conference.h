@@ -146,8 +146,8 @@ struct conference_packet {
 #define CONFERENCE_GATHER (2 * USEC_PER_MSEC)
 #define CONFERENCE_GATHER_PACKETS 128
 
-/* Fills up to `max`, all packets of one receiver next to each other; 0: none that may leave now. A receiver may
- * go on in the next call. */
+/* Fills up to `max`, all packets of one receiver next to each other; 0: none that may leave now. A
+ * receiver may go on in the next call. */
 size_t conference_poll_packets(struct conference *conference, usec_t now,
                                struct conference_packet *out, size_t max);
 

@@ -138,7 +138,7 @@ struct conference {
     bool idle;            /* nothing came lately */
     bool in_round;
     bool round_reports; /* in this round reports are due, too */
-    size_t round_end; /* of pending */
+    size_t round_end;   /* of pending */
     uint32_t round_seat;
     int round_stage;
     size_t round_at;

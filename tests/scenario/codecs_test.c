@@ -328,6 +328,7 @@ static void losses_in(struct layered_mode mode)
         assert_true(v->pictures >= 510);
         assert_true(v->longest_freeze <= USEC_PER_SEC);
         assert_true(v->repaired > 0);
+        assert_true(v->dropped <= 6);
         assert_int_equal(layer_seen(&h, &h.pupils[i]), i);
     }
     close_hall(&h);

@@ -83,29 +83,39 @@ static size_t read_payload(struct slice payload, struct layered_viewed *p)
     return p->key ? KEY_BYTES : 1;
 }
 
-/* Frames are of the highest decode target that is said to be sent, and of no other. */
-static void read_dependency(struct layered_viewer *v, struct slice extension,
-                            struct layered_viewed *p)
+/* What is known of a packet as it comes. */
+static void note_dependency(struct slice extension, struct layered_viewed *p)
 {
+    struct dependency_structure none = {0};
     struct dependency_descriptor d;
-    int err = dependency_parse(extension, &v->structure, &d);
+    bool own = dependency_parse(extension, &none, &d) == 0;
     p->described = true;
+    p->follows = false;
     p->start = d.start;
     p->end = d.end;
-    p->follows = false;
-    p->number = d.number;
-    if (err)
-        return;
+    p->key = own && d.start;
+    p->extension_len = (uint8_t)extension.len;
+    memcpy(p->extension, extension.data, extension.len);
+}
+
+/* Frames are of the highest decode target that is said to be sent, and of no other. False: of a
+ * structure that is not there. */
+static bool read_dependency(struct layered_viewer *v, struct layered_viewed *p)
+{
+    struct dependency_descriptor d;
+    if (dependency_parse(slice_of(p->extension, p->extension_len), &v->structure, &d) != 0)
+        return false;
     if (d.has_active || d.has_structure)
         v->active = d.active;
-    p->key = d.start && d.has_structure;
+    p->number = d.number;
     p->spatial = d.frame.spatial;
     for (unsigned i = 0; i < d.frame.fdiff_count; i++)
         p->refs[p->ref_count++] = (uint16_t)(d.number - d.frame.fdiffs[i]);
     unsigned highest = 0;
     for (unsigned t = 0; t < v->structure.target_count; t++)
         highest = v->active >> t & 1 ? t : highest;
-    assert_true(!d.start || dependency_dti_of(&d.frame, highest) != DEPENDENCY_NOT_PRESENT);
+    assert_true(dependency_dti_of(&d.frame, highest) != DEPENDENCY_NOT_PRESENT);
+    return true;
 }
 
 void layered_viewer_input(struct layered_viewer *v, usec_t now, struct slice bytes)
@@ -144,7 +154,7 @@ void layered_viewer_input(struct layered_viewer *v, usec_t now, struct slice byt
     size_t head = read_payload(packet.payload, p);
     struct slice extension;
     if (rtp_extension_find(&packet, OFFER_EXT_DEPENDENCY, &extension))
-        read_dependency(v, extension, p);
+        note_dependency(extension, p);
     if (p->start)
         layered_frame_parse(slice_sub(packet.payload, head, packet.payload.len), &p->frame);
     v->packet_at = now;
@@ -155,7 +165,7 @@ static bool decodable(const struct layered_viewer *v, const struct layered_viewe
 {
     if (p->key)
         return true;
-    if (p->codec != v->codec || (p->follows && !v->whole) || (p->described && p->ref_count == 0))
+    if (p->codec != v->codec || (p->follows && !v->whole))
         return false;
     for (unsigned i = 0; i < p->ref_count; i++)
         if (v->decoded[p->refs[i]] != p->refs[i] + 1)
@@ -209,12 +219,13 @@ static int64_t frame_end(struct layered_viewer *v)
 
 static void take_frame(struct layered_viewer *v, usec_t now, int64_t end)
 {
-    const struct layered_viewed *p = at(v, v->next);
+    struct layered_viewed *p = at(v, v->next);
+    bool readable = !p->described || read_dependency(v, p);
     /* A picture is over with its marker, and not before. */
     if (v->holes == 0 && v->pictures > 0)
         assert_int_equal(v->ended, p->timestamp != v->timestamp);
     v->ended = at(v, end)->marker;
-    v->whole = decodable(v, p);
+    v->whole = readable && decodable(v, p);
     if (v->whole)
         decode(v, now, p);
     else

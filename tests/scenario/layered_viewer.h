@@ -19,7 +19,9 @@ struct layered_viewed {
     const struct codec *codec;
     bool start;
     bool end;
-    bool described;
+    bool described; /* its references are read in order, by the structure that holds then */
+    uint8_t extension_len;
+    uint8_t extension[UINT8_MAX];
     unsigned spatial;
     uint32_t number; /* for references; by codec */
     bool key;

@@ -66,7 +66,7 @@ int worker_new(const struct worker_config *config, struct worker **ret_worker)
     if (err == 0)
         err = dtls_context_new(&worker->dtls);
     if (err == 0)
-        err = srtp_engine_new(SRTP_BEST, &worker->srtp);
+        err = srtp_engine_new(config->single ? SRTP_OPENSSL : SRTP_BEST, &worker->srtp);
     if (err == 0)
         err = loop_timer_set(config->loop, &worker->housekeeping, 0);
     if (err) {

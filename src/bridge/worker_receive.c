@@ -336,6 +336,8 @@ int receive_start(struct worker *worker, int fd)
     int err = udp_new(fd, &socket->udp);
     if (err)
         return err;
+    if (worker->config.single)
+        udp_set_single(socket->udp);
     socket->worker = worker;
     socket->io = (struct loop_io){.fd = udp_fd(socket->udp), .ready = on_socket};
     err = loop_watch(worker->config.loop, &socket->io, LOOP_READ);

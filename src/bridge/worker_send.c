@@ -93,7 +93,8 @@ static bool has_padding(const struct conference_packet *packet)
     return packet->header[0] & 0x20;
 }
 
-static void plan(const struct conference_packet *packets, size_t count, struct pack_item *items)
+static void plan(const struct conference_packet *packets, size_t count, bool single,
+                 struct pack_item *items)
 {
     for (size_t i = 0; i < count; i++) {
         const struct conference_packet *p = &packets[i];
@@ -104,7 +105,7 @@ static void plan(const struct conference_packet *packets, size_t count, struct p
             .index = (uint16_t)i,
         };
     }
-    if (count > 1)
+    if (count > 1 && !single)
         pack_plan(items, count);
 }
 
@@ -139,7 +140,7 @@ static size_t add_jobs(struct worker *worker, struct conference_packet *packets,
         *worker->count.not_ready += count;
         return jobs;
     }
-    plan(packets, count, items);
+    plan(packets, count, worker->config.single, items);
     for (size_t i = 0; i < count; i++) {
         struct srtp_job *job = &s->jobs[jobs];
         if ((size_t)items[i].size + items[i].padding > PACKET_MAX) {

@@ -223,6 +223,14 @@ void dtls_context_free(struct dtls_context **context)
     *context = NULL;
 }
 
+int dtls_context_only(struct dtls_context *context, enum srtp_profile profile)
+{
+    const char *name =
+        profile == SRTP_PROFILE_GCM ? "SRTP_AEAD_AES_128_GCM" : "SRTP_AES128_CM_SHA1_80";
+    /* It alone of its kind returns 0 when it succeeds. */
+    return SSL_CTX_set_tlsext_use_srtp(context->ssl, name) == 0 ? 0 : ERR_MEMORY;
+}
+
 const char *dtls_context_fingerprint(const struct dtls_context *context)
 {
     return context->fingerprint;

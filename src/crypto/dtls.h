@@ -27,6 +27,9 @@ void dtls_context_free(struct dtls_context **context);
 /* SHA-256 of the certificate, upper-case hex with colons; lives as long as the context. */
 const char *dtls_context_fingerprint(const struct dtls_context *context);
 
+/* Offers and takes only this SRTP profile, as peers do that know no other; before any session. */
+int dtls_context_only(struct dtls_context *context, enum srtp_profile profile) MUST_USE;
+
 enum dtls_state {
     DTLS_HANDSHAKE,
     DTLS_UNVERIFIED, /* done but for the peer's fingerprint, which is not known yet */

@@ -50,6 +50,7 @@ struct udp {
     bool v4;
     bool gso;
     bool gso_proven; /* a message with segments went out once */
+    size_t batch;    /* messages per system call */
     struct address local;
     struct udp_counts counts;
     struct mmsghdr in[RECEIVE_BATCH];
@@ -170,6 +171,7 @@ int udp_new(int fd, struct udp **ret_udp)
     udp->fd = fd;
     udp->v4 = name.any.sa_family == AF_INET;
     udp->gso = true;
+    udp->batch = SEND_BATCH;
     udp->local = local;
     for (size_t i = 0; i < RECEIVE_BATCH; i++) {
         udp->in_parts[i] = (struct iovec){udp->bytes[i], RECEIVE_SIZE};
@@ -194,6 +196,12 @@ void udp_free(struct udp **udp)
 int udp_fd(const struct udp *udp)
 {
     return udp->fd;
+}
+
+void udp_set_single(struct udp *udp)
+{
+    udp->gso = false;
+    udp->batch = 1;
 }
 
 const struct address *udp_local(const struct udp *udp)
@@ -341,7 +349,7 @@ static bool send_parts(struct udp *udp, const struct udp_datagram *d)
     bool any = false;
     for (size_t at = 0; at < d->data.len;) {
         size_t count = 0;
-        for (; count < SEND_BATCH && at < d->data.len; count++, at += d->segment)
+        for (; count < udp->batch && at < d->data.len; count++, at += d->segment)
             prepare(udp, count, d, slice_sub(d->data, at, d->segment), 0);
         size_t sent = transmit(udp, count);
         if (sent == 0 && !any && full(errno))
@@ -378,7 +386,7 @@ static size_t send_batch(struct udp *udp, const struct udp_datagram *datagrams, 
 {
     size_t slots = 0;
     bool segments = false;
-    for (; slots < count && slots < SEND_BATCH; slots++) {
+    for (; slots < count && slots < udp->batch; slots++) {
         const struct udp_datagram *d = &datagrams[slots];
         bool several = d->segment > 0 && d->data.len > d->segment;
         if (!fits(udp, d) || (several && !udp->gso))

@@ -45,6 +45,8 @@ int udp_open(const struct address *local, unsigned flags, int *ret_fd) MUST_USE;
 int udp_new(int fd, struct udp **ret_udp) MUST_USE;
 void udp_free(struct udp **udp);
 int udp_fd(const struct udp *udp);
+/* From now on one datagram per system call, without segments. */
+void udp_set_single(struct udp *udp);
 /* The address it is bound to. */
 const struct address *udp_local(const struct udp *udp);
 /* One system call; what GRO joined is taken apart. ERR_AGAIN: nothing there. The array and the

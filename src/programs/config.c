@@ -69,6 +69,9 @@ static const struct key keys[] = {
      "Address under which clients reach this machine where it differs from the local one (1:1 "
      "NAT); IPv4 or IPv6, several."},
     {"media.workers", NUMBER, "0", "", 0, "processes", 0, 35, "Bridge workers. 0: one per core."},
+    {"media.batching", SWITCH, "yes", "bridge", 0, 0, 0, 0,
+     "Many packets per system call, and encryption made for this processor. no: one by one through "
+     "OpenSSL, to compare with, or where a driver gets segments wrong."},
     {"media.slots", NUMBER, "50", "bridge", 0, "streams", 1, 50,
      "Streams of each kind that a client with SSRC rewriting is sent side by side; with fewer, "
      "voices "

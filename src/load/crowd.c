@@ -23,6 +23,9 @@ struct crowd {
     usec_t began_at;
     usec_t joined_at;
     uint64_t full_before;
+    usec_t reset_at;
+    struct crowd_message *messages;
+    size_t message_count;
 };
 
 static unsigned room_of(const struct crowd *c, unsigned index)
@@ -76,6 +79,25 @@ static struct guest *guest_at(struct crowd *c, const struct address *local)
     return host > 0 && host <= c->count ? &c->guests[host - 1] : NULL;
 }
 
+/* Datagrams that GRO left together lie one behind the other. */
+static void remember(struct crowd *c, usec_t now, const struct udp_datagram *datagrams,
+                     size_t count)
+{
+    for (size_t i = 0; i < count && c->message_count < c->config.messages; i++) {
+        const struct udp_datagram *d = &datagrams[i];
+        const struct guest *g = guest_at(c, &d->path.local);
+        bool joined = i > 0 && d[-1].data.data + d[-1].data.len == d->data.data;
+        struct crowd_message *m = &c->messages[c->message_count - joined];
+        if (!joined)
+            *m = (struct crowd_message){.at = (uint32_t)(now - c->reset_at),
+                                        .guest = g ? (uint32_t)(g - c->guests) : 0,
+                                        .size = (uint16_t)d->data.len};
+        m->count++;
+        m->last = (uint16_t)d->data.len;
+        c->message_count += !joined;
+    }
+}
+
 static void input(struct crowd *c, usec_t now, const struct udp_datagram *datagrams, size_t count)
 {
     size_t run = 0;
@@ -100,7 +122,10 @@ static void on_socket(struct loop_io *io, uint32_t events)
         size_t count;
         if (udp_receive(c->udp, &datagrams, &count))
             return;
-        input(c, clock_monotonic(), datagrams, count);
+        usec_t now = clock_monotonic();
+        if (c->config.messages > 0)
+            remember(c, now, datagrams, count);
+        input(c, now, datagrams, count);
     }
 }
 
@@ -119,6 +144,8 @@ static int start(struct crowd *c)
         err = udp_new(fd, &c->udp);
     if (err == 0)
         err = dtls_context_new(&c->world.dtls);
+    if (err == 0 && c->config.counter_mode)
+        err = dtls_context_only(c->world.dtls, SRTP_PROFILE_CM);
     if (err == 0)
         err = srtp_engine_new(SRTP_BEST, &c->world.srtp);
     if (err)
@@ -144,7 +171,8 @@ int crowd_new(struct loop *loop, const struct crowd_config *config, struct crowd
     c->world.changed = on_changed;
     c->world.arg = c;
     c->guests = calloc(count, sizeof *c->guests);
-    int err = c->guests ? start(c) : ERR_MEMORY;
+    c->messages = config->messages > 0 ? calloc(config->messages, sizeof *c->messages) : NULL;
+    int err = c->guests && (c->messages || config->messages == 0) ? start(c) : ERR_MEMORY;
     if (err) {
         crowd_free(&c);
         return err;
@@ -172,6 +200,7 @@ void crowd_free(struct crowd **crowd)
     udp_free(&c->udp);
     dtls_context_free(&c->world.dtls);
     srtp_engine_free(&c->world.srtp);
+    free(c->messages);
     free(c->guests);
     free(c);
     *crowd = NULL;
@@ -222,8 +251,16 @@ void crowd_reset(struct crowd *c)
     c->world.sum = (struct tally_sum){0};
     c->world.sent = c->world.asked_again = c->world.sampled = c->world.unreadable = 0;
     c->full_before = c->world.outlet.full;
+    c->reset_at = clock_monotonic();
+    c->message_count = 0;
     for (unsigned i = 0; i < c->count; i++)
         tally_reset(&c->guests[i].tally);
+}
+
+const struct crowd_message *crowd_messages(const struct crowd *c, size_t *ret_count)
+{
+    *ret_count = c->message_count;
+    return c->messages;
 }
 
 const struct tally_sum *crowd_sum(struct crowd *c)

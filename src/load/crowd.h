@@ -25,6 +25,18 @@ struct crowd_config {
     int64_t bandwidth; /* the bridge is told to assume; -1: it estimates */
     unsigned joining;  /* at most so many are on their way in at a time */
     uint64_t seed;
+    bool counter_mode; /* only AES-CM with HMAC-SHA1, as clients that know no GCM */
+    size_t messages;   /* of the server's to remember; 0: none */
+};
+
+/* What came as one piece: one message of the server to its kernel. */
+struct crowd_message {
+    uint32_t at; /* microseconds since the last reset */
+    uint32_t guest;
+    uint16_t count; /* datagrams */
+    uint16_t size;  /* of each but the last */
+    uint16_t last;
+    uint16_t zero;
 };
 
 struct crowd_state {
@@ -52,6 +64,8 @@ void crowd_free(struct crowd **crowd);
 struct crowd_state crowd_state(const struct crowd *crowd);
 /* Counts from now on. */
 void crowd_reset(struct crowd *crowd);
+/* The first of the messages that came since the last reset; valid until the next turn. */
+const struct crowd_message *crowd_messages(const struct crowd *crowd, size_t *ret_count);
 /* What was counted so far; valid until the next turn of the loop. */
 const struct tally_sum *crowd_sum(struct crowd *crowd);
 

@@ -17,7 +17,8 @@
 /* The run says nothing about the server when the generator itself was short of time. */
 #define OWN_CPU_MAX 0.7
 #define TURN_MAX (10 * USEC_PER_MSEC)
-#define PERCENT 100.0
+/* What a schedule holds at most: 10 s of a server at full speed. */
+#define MESSAGES_MAX ((size_t)4 * 1000 * 1000)
 
 /* One whose cost is measured. */
 struct process {
@@ -35,6 +36,7 @@ struct load {
     unsigned seconds; /* measured */
     unsigned settle;  /* before that, after all came */
     unsigned patience;
+    const char *schedule; /* where the server's messages are written; NULL: nowhere */
     struct loop *loop;
     usec_t measured;
     usec_t own_cpu;
@@ -48,7 +50,8 @@ static void usage(void)
         "                   [--rooms N] [--participants N] [--cameras N] [--voices N]\n"
         "                   [--stage HEIGHT] [--tiles N] [--tile-height HEIGHT]\n"
         "                   [--bandwidth BPS] [--joining N] [--settle S] [--seconds S]\n"
-        "                   [--patience S] [--process NAME=PID ...]\n"
+        "                   [--patience S] [--process NAME=PID ...] [--profile gcm|cm]\n"
+        "                   [--schedule FILE]\n"
         "docs/load.md\n");
 }
 
@@ -118,6 +121,15 @@ static int read_option(struct load *load, const char *name, const char *value)
         return read_server(value, &c->server);
     if (strcmp(name, "--process") == 0)
         return read_process(load, value);
+    if (strcmp(name, "--profile") == 0) {
+        c->counter_mode = strcmp(value, "cm") == 0;
+        return c->counter_mode || strcmp(value, "gcm") == 0 ? 0 : ERR_FORMAT;
+    }
+    if (strcmp(name, "--schedule") == 0) {
+        load->schedule = value;
+        c->messages = MESSAGES_MAX;
+        return 0;
+    }
     uint64_t bps;
     int err = strcmp(name, "--bandwidth") == 0 ? slice_to_u64(slice_str(value), INT64_MAX, &bps)
                                                : ERR_NOT_FOUND;
@@ -248,6 +260,19 @@ static bool report(const struct load *load, struct crowd *crowd, const struct cr
     return why == NULL;
 }
 
+static int write_schedule(const struct load *load, const struct crowd *crowd)
+{
+    size_t count;
+    const struct crowd_message *messages = crowd_messages(crowd, &count);
+    FILE *file = load->schedule ? fopen(load->schedule, "wb") : NULL;
+    if (!load->schedule)
+        return 0;
+    bool done = file && fwrite(messages, sizeof *messages, count, file) == count;
+    if (file && fclose(file) != 0)
+        done = false;
+    return done ? 0 : ERR_IO;
+}
+
 static int measure(struct load *load, struct crowd *crowd)
 {
     int err = run(load, crowd, load->patience * USEC_PER_SEC, true);
@@ -264,6 +289,8 @@ static int measure(struct load *load, struct crowd *crowd)
     load->own_cpu = usage_own_cpu() - own;
     if (err == 0)
         err = look(load, offsetof(struct process, after));
+    if (err == 0)
+        err = write_schedule(load, crowd);
     return err == 0 && report(load, crowd, &before) ? 0 : 1;
 }
 

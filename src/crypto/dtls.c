@@ -301,6 +301,27 @@ static bool has_ended(const struct dtls *dtls)
     return dtls->state == DTLS_CLOSED || dtls->state == DTLS_FAILED;
 }
 
+/* Two of 17 kB for each session, which after the handshake next to never uses them. What fails for
+ * want of memory shows in the call that needs them. */
+static void take_buffers(struct dtls *dtls)
+{
+    (void)SSL_alloc_buffers(dtls->ssl);
+}
+
+static void give_buffers(struct dtls *dtls)
+{
+    if (SSL_is_init_finished(dtls->ssl))
+        (void)SSL_free_buffers(dtls->ssl); /* in use: they stay until next time */
+}
+
+/* Best effort: whether it arrives does not matter. */
+static void say_goodbye(struct dtls *dtls)
+{
+    take_buffers(dtls);
+    (void)SSL_shutdown(dtls->ssl);
+    give_buffers(dtls);
+}
+
 static void verify(struct dtls *dtls)
 {
     if (!dtls->hash) {
@@ -308,7 +329,7 @@ static void verify(struct dtls *dtls)
     } else if (peer_matches(dtls)) {
         dtls->state = DTLS_CONNECTED;
     } else {
-        (void)SSL_shutdown(dtls->ssl); /* tells the peer; whether that arrives does not matter */
+        say_goodbye(dtls);
         dtls->state = DTLS_FAILED;
     }
 }
@@ -359,6 +380,7 @@ int dtls_set_fingerprint(struct dtls *dtls, struct slice hash, struct slice valu
 static void proceed(struct dtls *dtls)
 {
     ERR_clear_error();
+    take_buffers(dtls);
     int done = 1;
     if (!SSL_is_init_finished(dtls->ssl)) {
         done = SSL_do_handshake(dtls->ssl);
@@ -373,11 +395,12 @@ static void proceed(struct dtls *dtls)
     }
     int why = SSL_get_error(dtls->ssl, done);
     if (why == SSL_ERROR_ZERO_RETURN) {
-        (void)SSL_shutdown(dtls->ssl); /* our close_notify in return */
+        say_goodbye(dtls); /* our close_notify in return */
         dtls->state = dtls->state == DTLS_FAILED ? DTLS_FAILED : DTLS_CLOSED;
     } else if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE && why != SSL_ERROR_NONE) {
         dtls->state = DTLS_FAILED;
     }
+    give_buffers(dtls);
     ERR_clear_error();
 }
 
@@ -460,7 +483,7 @@ void dtls_close(struct dtls *dtls)
         return;
     dtls->flight_over = true;
     ERR_clear_error();
-    (void)SSL_shutdown(dtls->ssl); /* best effort: the peer may be gone */
+    say_goodbye(dtls);
     ERR_clear_error();
     dtls->flight_over = false;
     dtls->state = DTLS_CLOSED;

@@ -281,6 +281,36 @@ static void nack_is_served_as_rtx(void **state)
     end(&class);
 }
 
+/* A stream begins with little memory of what was sent; a busy one is given more. */
+static void a_second_of_a_busy_stream_can_be_asked_for(void **state)
+{
+    (void)state;
+    struct class class;
+    struct rtp_packet packet;
+    uint16_t first = 0;
+    begin(&class, false, 180);
+    for (uint16_t i = 0; i < 400; i++) {
+        class.now += 4000;
+        assert_int_equal(send_video(&class, 0, 11 + i, 11 + i, i == 0), 0);
+        size_t count = drain(&class);
+        if (i == 300) {
+            assert_non_null(find_rtp(&class, count, false, &packet));
+            first = packet.sequence;
+        }
+    }
+    uint8_t bytes[64];
+    struct writer w = writer_of(bytes, sizeof(bytes));
+    rtcp_put_nack(&w, 1, 200, &first, 1);
+    assert_int_equal(conference_input_rtcp(class.conference, class.now, class.pupil,
+                                           slice_of(bytes, writer_len(&w))),
+                     0);
+    (void)drain(&class);
+    struct conference_counters counters;
+    conference_get_counters(class.conference, &counters);
+    assert_int_equal(counters.nacks_served, 1);
+    end(&class);
+}
+
 static void muted_blocked_and_unknown_are_not_forwarded(void **state)
 {
     (void)state;
@@ -469,6 +499,7 @@ int main(void)
         cmocka_unit_test(rewritten_audio_waits_for_its_map),
         cmocka_unit_test(video_starts_with_a_key_frame_of_the_layer),
         cmocka_unit_test(nack_is_served_as_rtx),
+        cmocka_unit_test(a_second_of_a_busy_stream_can_be_asked_for),
         cmocka_unit_test(muted_blocked_and_unknown_are_not_forwarded),
         cmocka_unit_test(senders_are_asked_for_what_is_wished),
         cmocka_unit_test(slots_go_to_voices_that_are_heard),

@@ -34,8 +34,40 @@ int egress_init(struct egress *e, enum conference_kind kind, uint32_t ssrc, uint
                  random & 0x7fff); /* low: no wrap in the first seconds */
     if (!video)
         return 0;
-    e->sent = calloc(EGRESS_SENT, sizeof(*e->sent));
+    e->sent_slots = EGRESS_SENT_MIN;
+    e->sent = calloc(e->sent_slots, sizeof(*e->sent));
     return e->sent ? 0 : ERR_MEMORY;
+}
+
+static struct egress_sent *sent_slot(const struct egress *e, uint16_t sequence)
+{
+    return &e->sent[sequence & (e->sent_slots - 1)];
+}
+
+int egress_tick(struct egress *e)
+{
+    if (!e->sent_short || e->sent_slots == EGRESS_SENT_MAX)
+        return 0;
+    struct egress_sent *before = e->sent;
+    uint16_t slots = e->sent_slots;
+    struct egress_sent *more = calloc((size_t)slots * 2, sizeof(*more));
+    e->sent_short = false;
+    if (!more)
+        return ERR_MEMORY;
+    e->sent = more;
+    e->sent_slots = (uint16_t)(slots * 2);
+    for (uint16_t i = 0; i < slots; i++)
+        if (before[i].at != 0)
+            *sent_slot(e, before[i].out.sequence) = before[i];
+    free(before);
+    return 0;
+}
+
+static void remember(struct egress *e, usec_t now, uint32_t number, const struct rewritten *out)
+{
+    struct egress_sent *sent = sent_slot(e, out->sequence);
+    e->sent_short |= sent->at != 0 && now - sent->at < RESEND_AGE_MAX;
+    *sent = (struct egress_sent){.number = number, .at = usec_max(now, 1), .out = *out};
 }
 
 void egress_done(struct egress *e)
@@ -65,7 +97,7 @@ void egress_detach(struct egress *e)
     rewrite_detach(&e->rewrite);
     /* Ring numbers of another source mean nothing. */
     if (e->sent)
-        memset(e->sent, 0, EGRESS_SENT * sizeof(*e->sent));
+        memset(e->sent, 0, e->sent_slots * sizeof(*e->sent));
 }
 
 void egress_grant(struct egress *e, int layer, unsigned max_tid)
@@ -284,8 +316,7 @@ void egress_write(struct egress *e, usec_t now, const struct source *s, uint32_t
     packet->rtp_header_len = (uint16_t)writer_len(&w);
     packet->payload = put_payload(&w, s, entry, out);
     if (e->sent)
-        e->sent[out->sequence & (EGRESS_SENT - 1)] =
-            (struct egress_sent){.number = number, .at = usec_max(now, 1), .out = *out};
+        remember(e, now, number, out);
     assert(!w.failed);
     packet->header_len = (uint16_t)writer_len(&w);
     packet->rtcp = false;
@@ -300,13 +331,17 @@ void egress_write(struct egress *e, usec_t now, const struct source *s, uint32_t
         e->report_at = now;
 }
 
+struct egress_sent *egress_sent_at(const struct egress *e, uint16_t sequence)
+{
+    struct egress_sent *sent = e->sent ? sent_slot(e, sequence) : NULL;
+    return sent && sent->at != 0 && sent->out.sequence == sequence ? sent : NULL;
+}
+
 struct egress_sent *egress_find_sent(struct egress *e, usec_t now, const struct source *s,
                                      uint16_t sequence, usec_t rtt)
 {
-    if (!e->sent || e->rtx == 0)
-        return NULL;
-    struct egress_sent *sent = &e->sent[sequence & (EGRESS_SENT - 1)];
-    if (sent->at == 0 || sent->out.sequence != sequence || sent->tries >= RESENDS_MAX)
+    struct egress_sent *sent = e->rtx != 0 ? egress_sent_at(e, sequence) : NULL;
+    if (!sent || sent->tries >= RESENDS_MAX)
         return NULL;
     const struct ring_packet *entry = ring_get(&s->ring, sent->number);
     if (!entry || now - entry->arrival > RESEND_AGE_MAX)

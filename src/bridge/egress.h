@@ -8,7 +8,9 @@
 #include "bridge/target.h"
 
 #define EGRESS_NO_SOURCE UINT32_MAX
-#define EGRESS_SENT 512 /* packets remembered for repair; a power of two */
+/* Packets remembered for repair, powers of two: a second of a small picture, and of any. */
+#define EGRESS_SENT_MIN 64
+#define EGRESS_SENT_MAX 512
 #define EGRESS_REPORT_INTERVAL (1 * USEC_PER_SEC)
 /* A receiver may cause so many key-frame requests for a source in this time. */
 #define EGRESS_KEYS 3
@@ -21,40 +23,46 @@ struct egress_sent {
     uint8_t tries;
 };
 
+/* What every packet needs lies together; what switches, reports and housekeeping need follows. */
 struct egress {
     uint32_t ssrc;
-    uint32_t rtx; /* 0: none */
     uint32_t source;
-    char source_name[CONFERENCE_NAME_MAX]; /* also after the source is gone */
-    enum conference_kind kind;
     usec_t usable_at; /* USEC_NEVER: its map was not taken yet */
     usec_t last_used;
-    int target;                /* layer granted; -1: none */
-    bool limited;              /* by bandwidth */
-    bool resync;               /* begins anew: video with a key frame */
-    unsigned max_tid;          /* granted */
-    bool squeeze;              /* base frames only, until the switch down is done */
+    enum conference_kind kind;
+    int target;       /* layer granted; -1: none */
+    unsigned max_tid; /* granted */
+    bool resync;      /* begins anew: video with a key frame */
+    bool squeeze;     /* base frames only, until the switch down is done */
+    bool limited;     /* by bandwidth */
+    bool sent_short;  /* one gave way that could still have been asked for */
+    uint16_t sent_slots;
+    uint16_t last_sent;        /* outgoing sequence number sent last */
     struct target at;          /* spatial and temporal layers of the stream in force */
     const struct codec *codec; /* of that; NULL: none yet */
-    int aligned_stream; /* whose timestamps `aligned_delta` turns into outgoing ones; -1: none */
-    uint32_t aligned_delta;
-    struct rewrite rewrite;
-    struct egress_sent *sent; /* video */
-    uint16_t last_sent;       /* outgoing sequence number sent last */
-    uint16_t rtx_sequence;
+    struct egress_sent *sent;  /* video; by sequence number */
     uint32_t packets;
     uint32_t octets;
     usec_t report_at; /* when the next sender report is due; USEC_NEVER: nothing sent */
+    struct rewrite rewrite;
+    uint32_t rtx; /* 0: none */
+    uint16_t rtx_sequence;
+    int aligned_stream; /* whose timestamps `aligned_delta` turns into outgoing ones; -1: none */
+    uint32_t aligned_delta;
     usec_t keys[EGRESS_KEYS];
-    usec_t key_sent; /* when a key frame went out */
-    bool key_wanted; /* by the receiver */
-    bool key_held;   /* its bucket is empty: counted */
+    usec_t key_sent;                       /* when a key frame went out */
+    bool key_wanted;                       /* by the receiver */
+    bool key_held;                         /* its bucket is empty: counted */
+    char source_name[CONFERENCE_NAME_MAX]; /* also after the source is gone */
 };
 
 /* ERR_MEMORY. `usable_at` is USEC_NEVER. */
 int egress_init(struct egress *egress, enum conference_kind kind, uint32_t ssrc, uint32_t rtx,
                 uint32_t random) MUST_USE;
 void egress_done(struct egress *egress);
+/* Housekeeping outside the packet path: remembers more packets when they were too few. ERR_MEMORY.
+ */
+int egress_tick(struct egress *egress) MUST_USE;
 /* From now on it carries this source. */
 void egress_attach(struct egress *egress, const struct source *source);
 void egress_detach(struct egress *egress);
@@ -77,6 +85,8 @@ bool egress_take_key(struct egress *egress, usec_t now);
 void egress_write(struct egress *egress, usec_t now, const struct source *source, uint32_t number,
                   const struct rewritten *out, uint16_t transport,
                   struct conference_packet *packet);
+/* The packet sent with that sequence number, if it is remembered. */
+struct egress_sent *egress_sent_at(const struct egress *egress, uint16_t sequence);
 /* The packet that went out with that sequence number, if it may be sent again now; NULL: not, or
  * the ring has it no more. */
 struct egress_sent *egress_find_sent(struct egress *egress, usec_t now, const struct source *source,

@@ -7,6 +7,8 @@
 /* A voice that was silent so long gives its slot to one without, when there are too few. */
 #define SLOT_IDLE (2 * USEC_PER_SEC)
 #define STREAM_KEPT (60 * USEC_PER_SEC)
+/* Room for streams is made by so many at a time: they are large, and come seldom. */
+#define STREAMS_STEP 4
 /* Resends take at most a quarter of the way, but always enough for a lost burst. */
 #define RESEND_SHARE 4
 #define RESEND_MIN_BYTES 60000
@@ -19,7 +21,7 @@ static int add_egress(struct conference *c, struct member *m, enum conference_ki
     if (m->egress_count == MEMBER_NO_EGRESS)
         return ERR_LIMIT;
     if (m->egress_count == m->egress_cap) {
-        size_t cap = m->egress_cap > 0 ? m->egress_cap * 2 : 8;
+        size_t cap = m->egress_cap + STREAMS_STEP;
         struct egress *egress = realloc(m->egress, cap * sizeof(*egress));
         if (!egress)
             return ERR_MEMORY;
@@ -328,10 +330,10 @@ static size_t poll_probe(struct conference *c, struct member *m, usec_t now,
         struct conference_packet *packet = &out[count];
         /* What went out lately is sent twice: if the first was lost, it repairs. */
         uint16_t sequence = (uint16_t)(e->last_sent - back++ % 16);
-        struct egress_sent *sent = &e->sent[sequence & (EGRESS_SENT - 1)];
+        struct egress_sent *sent = egress_sent_at(e, sequence);
         const struct source *s = conference_source_of(c, e);
-        bool written = e->target >= 0 && sent->at != 0 && sent->out.sequence == sequence &&
-                       egress_write_rtx(e, now, s, sent, next_transport(m), packet);
+        bool written =
+            e->target >= 0 && sent && egress_write_rtx(e, now, s, sent, next_transport(m), packet);
         if (!written)
             egress_write_padding(e, next_transport(m), packet);
         m->probe_budget -= (int64_t)wire_size(packet);
@@ -450,7 +452,9 @@ void receive_tick(struct conference *c, struct member *m, usec_t now)
     want_keys(c, m, now);
     size_t audio = 0;
     for (size_t i = 0; i < m->egress_count; i++) {
-        const struct egress *e = &m->egress[i];
+        struct egress *e = &m->egress[i];
+        if (egress_tick(e))
+            c->counters.memory++;
         audio += e->kind == CONFERENCE_AUDIO;
         if (now >= e->report_at && e->source != EGRESS_NO_SOURCE)
             m->sender_reports = true;

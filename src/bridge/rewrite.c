@@ -23,17 +23,19 @@ static struct rewrite_range *add_range(struct rewrite *rw)
 
 void rewrite_init(struct rewrite *rw, unsigned clock, uint16_t sequence)
 {
-    *rw = (struct rewrite){.clock = clock, .sequence = 65536 + (int64_t)sequence - 1};
+    *rw = (struct rewrite){
+        .stream = NO_STREAM, .clock = clock, .sequence = 65536 + (int64_t)sequence - 1};
 }
 
 void rewrite_detach(struct rewrite *rw)
 {
     rw->range_first = rw->range_count;
+    rw->stream = NO_STREAM;
 }
 
 int rewrite_stream(const struct rewrite *rw)
 {
-    return rw->range_count == rw->range_first ? NO_STREAM : newest(rw)->stream;
+    return rw->stream;
 }
 
 uint32_t rewrite_timestamp_delta(const struct rewrite *rw)
@@ -80,6 +82,7 @@ void rewrite_switch(struct rewrite *rw, const struct ring_packet *packet, const 
     if (rw->range_count > rw->range_first)
         newest(rw)->end = rw->highest + 1;
     *add_range(rw) = range;
+    rw->stream = packet->stream;
     rw->highest = packet->sequence - 1;
     rw->skipped_picture = INT64_MIN;
 }
@@ -129,8 +132,7 @@ bool rewrite_map(struct rewrite *rw, const struct ring_packet *packet, struct re
 
 void rewrite_skip(struct rewrite *rw, const struct ring_packet *packet)
 {
-    if (rw->range_count == rw->range_first || newest(rw)->stream != (int8_t)packet->stream ||
-        packet->sequence <= rw->highest)
+    if (rw->stream != packet->stream || packet->sequence <= rw->highest)
         return; /* its hole is already told: it stays one */
     struct rewrite_range *range = newest(rw);
     struct rewrite_range next = *range;

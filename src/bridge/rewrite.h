@@ -24,10 +24,11 @@ struct rewrite_range {
     int8_t stream;
 };
 
+/* What every packet needs comes first. */
 struct rewrite {
-    struct rewrite_range ranges[REWRITE_RANGES];
     uint32_t range_count;    /* ever made; the newest is range_count - 1 */
     uint32_t range_first;    /* oldest that still holds */
+    int stream;              /* in force; -1: none */
     int64_t highest;         /* newest input sequence seen in the newest range's stream */
     int64_t skipped_picture; /* last picture left out on purpose */
     /* The newest that went out. */
@@ -40,6 +41,7 @@ struct rewrite {
     uint8_t tl0;
     uint8_t keyidx;
     unsigned clock;
+    struct rewrite_range ranges[REWRITE_RANGES];
 };
 
 /* What goes on the wire instead. */

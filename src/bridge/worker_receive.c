@@ -325,6 +325,8 @@ static void on_socket(struct loop_io *io, uint32_t events)
             };
             input(socket->worker, now, &in);
         }
+        if (udp_drained(socket->udp))
+            return; /* what came since wakes us again */
     }
 }
 

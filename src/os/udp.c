@@ -53,6 +53,7 @@ struct udp {
     size_t batch;    /* messages per system call */
     struct address local;
     struct udp_counts counts;
+    bool drained;
     struct mmsghdr in[RECEIVE_BATCH];
     struct iovec in_parts[RECEIVE_BATCH];
     union name in_names[RECEIVE_BATCH];
@@ -282,6 +283,7 @@ int udp_receive(struct udp *udp, const struct udp_datagram **ret_datagrams, size
         udp->in[i].msg_hdr.msg_flags = 0;
     }
     int got = recvmmsg(udp->fd, udp->in, RECEIVE_BATCH, MSG_DONTWAIT, NULL);
+    udp->drained = got < RECEIVE_BATCH;
     if (got < 0)
         return errno == EAGAIN || errno == EINTR ? ERR_AGAIN : ERR_IO;
     size_t count = 0;
@@ -290,6 +292,11 @@ int udp_receive(struct udp *udp, const struct udp_datagram **ret_datagrams, size
     *ret_datagrams = udp->received;
     *ret_count = count;
     return 0;
+}
+
+bool udp_drained(const struct udp *udp)
+{
+    return udp->drained;
 }
 
 static struct cmsghdr *add_control(struct msghdr *head, int level, int type, const void *data,

@@ -53,6 +53,8 @@ const struct address *udp_local(const struct udp *udp);
  * bytes are valid until the next call; the bytes may be written to (decrypted in place). */
 int udp_receive(struct udp *udp, const struct udp_datagram **ret_datagrams,
                 size_t *ret_count) MUST_USE;
+/* Whether the last udp_receive took all there was then: another would mostly find nothing. */
+bool udp_drained(const struct udp *udp);
 /* Sends in order. Returns how many were dealt with (sent, or refused for good and counted in
  * udp_counts): fewer than `count` when the socket's buffer is full; the rest may be offered again
  * when it is writable. All must be of the socket's family; others are counted as dropped. */

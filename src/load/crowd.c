@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "load/guest.h"
+#include "load/lines.h"
 
 /* Receive calls in one turn: more would keep what we send waiting. */
 #define ROUNDS_MAX 16
@@ -15,6 +16,7 @@ struct crowd {
     struct loop_io io;
     struct loop_task admit;
     struct guest *guests;
+    struct lines *lines;
     unsigned count;
     unsigned begun;
     unsigned connected;
@@ -40,8 +42,21 @@ static bool may_begin(const struct crowd *c, unsigned index)
     return index % c->config.participants == 0 || first->bound;
 }
 
+static void tell_all(struct crowd *c, usec_t now)
+{
+    for (; c->begun < c->count; c->begun++) {
+        c->guests[c->begun].began_at = now;
+        if (lines_tell(&c->guests[c->begun], c->begun))
+            guest_fail(&c->guests[c->begun], "nobody was told");
+    }
+}
+
 static void admit(struct crowd *c, usec_t now)
 {
+    if (c->config.by_lines) {
+        tell_all(c, now);
+        return;
+    }
     while (c->begun < c->count && c->begun - c->connected - c->failed < c->config.joining &&
            may_begin(c, c->begun)) {
         struct guest *g = &c->guests[c->begun++];
@@ -74,8 +89,8 @@ static void on_changed(void *arg, struct guest *g)
 
 static struct guest *guest_at(struct crowd *c, const struct address *local)
 {
-    unsigned host =
-        ((unsigned)local->ip[13] - 16) << 16 | (unsigned)local->ip[14] << 8 | local->ip[15];
+    unsigned host = ((unsigned)local->ip[13] - c->config.network[1]) << 16 |
+                    (unsigned)local->ip[14] << 8 | local->ip[15];
     return host > 0 && host <= c->count ? &c->guests[host - 1] : NULL;
 }
 
@@ -126,6 +141,8 @@ static void on_socket(struct loop_io *io, uint32_t events)
         if (c->config.messages > 0)
             remember(c, now, datagrams, count);
         input(c, now, datagrams, count);
+        if (udp_drained(c->udp))
+            return;
     }
 }
 
@@ -179,6 +196,11 @@ int crowd_new(struct loop *loop, const struct crowd_config *config, struct crowd
     }
     for (; c->count < count; c->count++)
         guest_init(&c->guests[c->count], &c->world, c->count);
+    err = config->by_lines ? lines_new(loop, c->guests, c->count, &c->lines) : 0;
+    if (err) {
+        crowd_free(&c);
+        return err;
+    }
     c->began_at = clock_monotonic();
     loop_before_sleep(loop, before_sleep, c);
     loop_defer(loop, &c->admit);
@@ -193,6 +215,7 @@ void crowd_free(struct crowd **crowd)
         return;
     for (unsigned i = 0; i < c->count; i++)
         guest_done(&c->guests[i]);
+    lines_free(&c->lines);
     loop_task_cancel(&c->admit);
     outlet_flush(&c->world.outlet);
     if (c->udp)

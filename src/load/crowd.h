@@ -1,6 +1,6 @@
 /* Many participants in one process: who comes when, and what all of them saw. One UDP socket serves
- * all: each has an address of its own in 127/8, which the loopback device knows without being told.
- */
+ * all: each has an address of its own, usually in 127/8, which the loopback device knows without
+ * being told. */
 #ifndef LOAD_CROWD_H
 #define LOAD_CROWD_H
 
@@ -25,8 +25,11 @@ struct crowd_config {
     int64_t bandwidth; /* the bridge is told to assume; -1: it estimates */
     unsigned joining;  /* at most so many are on their way in at a time */
     uint64_t seed;
-    bool counter_mode; /* only AES-CM with HMAC-SHA1, as clients that know no GCM */
-    size_t messages;   /* of the server's to remember; 0: none */
+    bool counter_mode;  /* only AES-CM with HMAC-SHA1, as clients that know no GCM */
+    size_t messages;    /* of the server's to remember; 0: none */
+    bool by_lines;      /* another program signals: see load/lines.h */
+    uint8_t video_type; /* payload type of VP8 */
+    uint8_t network[2]; /* guests have addresses a.b.0.1 and on, which must be this machine's */
 };
 
 /* What came as one piece: one message of the server to its kernel. */

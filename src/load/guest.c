@@ -16,10 +16,9 @@ void guest_init(struct guest *g, struct guest_world *world, unsigned index)
     unsigned room = index / c->participants;
     *g = (struct guest){.world = world, .number = index % c->participants};
     (void)snprintf(g->room, sizeof g->room, "%.40s%u", c->room, room); /* cut to fit */
-    /* 127.16.0.1 and on: out of the way of what others use in 127/8. */
     unsigned host = index + 1;
-    g->local = address_v4(127, (uint8_t)(16 + (host >> 16)), (uint8_t)(host >> 8), (uint8_t)host,
-                          udp_local(world->outlet.udp)->port);
+    g->local = address_v4(c->network[0], (uint8_t)(c->network[1] + (host >> 16)),
+                          (uint8_t)(host >> 8), (uint8_t)host, udp_local(world->outlet.udp)->port);
     random_hex(g->ufrag, sizeof g->ufrag - 1);
     random_hex(g->pwd, sizeof g->pwd - 1);
     loop_timer_init(&g->timer, on_timer);
@@ -165,14 +164,21 @@ static int new_transport(struct guest *g, usec_t now, const struct visitor_offer
     return err ? err : transport_add_remote(g->transport, now, &path);
 }
 
-static void on_offer(void *arg, const struct visitor_offer *offer)
+void guest_connect(struct guest *g, usec_t now, const struct visitor_offer *offer)
 {
-    struct guest *g = arg;
-    usec_t now = loop_now(g->world->loop);
-    if (new_transport(g, now, offer) || open_channel(g, offer->channel))
+    if (new_transport(g, now, offer))
         guest_fail(g, "an offer that is of no use");
     else
         guest_update(g, now);
+}
+
+static void on_offer(void *arg, const struct visitor_offer *offer)
+{
+    struct guest *g = arg;
+    if (open_channel(g, offer->channel))
+        guest_fail(g, "no bridge channel");
+    else
+        guest_connect(g, loop_now(g->world->loop), offer);
 }
 
 static void on_open(void *arg)

@@ -73,6 +73,7 @@ struct guest {
     uint16_t transport_sequence;
     struct feedback feedback;
     usec_t report_at;
+    usec_t feedback_at;
     uint32_t own_ssrc; /* of reports */
     struct tally tally;
     uint32_t heard;
@@ -88,6 +89,8 @@ void guest_done(struct guest *guest);
 /* ERR_IO, ERR_MEMORY. */
 int guest_start(struct guest *guest, usec_t now) MUST_USE;
 void guest_fail(struct guest *guest, const char *why);
+/* Its server is known. */
+void guest_connect(struct guest *guest, usec_t now, const struct visitor_offer *offer);
 /* After whatever happened to its transport: sends what it wants to, sets the timer. */
 void guest_update(struct guest *guest, usec_t now);
 

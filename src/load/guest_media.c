@@ -5,6 +5,8 @@
 #include "proto/rtcp.h"
 
 #define REPORT_STEP USEC_PER_SEC
+/* Of transport-wide feedback, as in Chromium. */
+#define FEEDBACK_STEP (100 * USEC_PER_MSEC)
 #define STAMP_SIZE 8
 /* Loudness of who speaks, RFC 6464. */
 #define SPEECH_LEVEL 20
@@ -77,7 +79,7 @@ static void send_media(struct guest *g, usec_t now, const struct trace_packet *p
         {OFFER_EXT_TRANSPORT_CC, slice_of(number, sizeof number)},
         {OFFER_EXT_AUDIO_LEVEL, slice_of(&level, 1)}};
     const struct rtp_header header = {
-        .payload_type = p->audio ? OFFER_PT_OPUS : OFFER_PT_VP8,
+        .payload_type = p->audio ? OFFER_PT_OPUS : g->world->config->video_type,
         .marker = p->marker,
         .sequence = s->sequence++,
         .timestamp = p->timestamp,
@@ -157,9 +159,11 @@ usec_t guest_send_due(struct guest *g, usec_t now)
         send_media(g, now, &packet);
     if (now >= g->report_at)
         send_reports(g, now);
-    if (feedback_due(&g->feedback) <= now)
+    if (now >= g->feedback_at) {
         send_feedback(g, now);
-    return usec_min(next, usec_min(g->report_at, now + FEEDBACK_INTERVAL));
+        g->feedback_at = now + FEEDBACK_STEP;
+    }
+    return usec_min(next, usec_min(g->report_at, g->feedback_at));
 }
 
 /* What the bridge asks of us as a sender. */
@@ -209,7 +213,7 @@ static bool count_media(struct guest *g, usec_t now, struct slice bytes)
     if (rtp_transport_sequence(&packet, OFFER_EXT_TRANSPORT_CC, &number))
         feedback_arrived(&g->feedback, now, number, packet.ssrc);
     bool audio = packet.payload_type == OFFER_PT_OPUS;
-    if (!audio && packet.payload_type != OFFER_PT_VP8) {
+    if (!audio && packet.payload_type != g->world->config->video_type) {
         sum->repairs++;
         return false;
     }

@@ -11,6 +11,7 @@
 #include "crypto/random.h"
 #include "load/crowd.h"
 #include "os/usage.h"
+#include "proto/offer.h"
 
 #define EXIT_USAGE 2
 #define PROCESSES_MAX 8
@@ -51,7 +52,7 @@ static void usage(void)
         "                   [--stage HEIGHT] [--tiles N] [--tile-height HEIGHT]\n"
         "                   [--bandwidth BPS] [--joining N] [--settle S] [--seconds S]\n"
         "                   [--patience S] [--process NAME=PID ...] [--profile gcm|cm]\n"
-        "                   [--schedule FILE]\n"
+        "                   [--schedule FILE] [--lines PAYLOAD-TYPE] [--network A.B]\n"
         "docs/load.md\n");
 }
 
@@ -84,6 +85,27 @@ static int read_number(const char *text, unsigned *ret_number)
     int err = slice_to_u64(slice_str(text), 1000 * 1000, &number);
     if (err == 0)
         *ret_number = (unsigned)number;
+    return err;
+}
+
+static int read_network(const char *text, uint8_t ret_network[2])
+{
+    struct slice rest = slice_str(text);
+    uint64_t first, second;
+    if (slice_to_u64(slice_cut(&rest, '.'), UINT8_MAX, &first) ||
+        slice_to_u64(rest, UINT8_MAX, &second))
+        return ERR_FORMAT;
+    ret_network[0] = (uint8_t)first;
+    ret_network[1] = (uint8_t)second;
+    return 0;
+}
+
+static int read_video_type(const char *text, uint8_t *ret_type)
+{
+    uint64_t number;
+    int err = slice_to_u64(slice_str(text), 127, &number);
+    if (err == 0)
+        *ret_type = (uint8_t)number;
     return err;
 }
 
@@ -124,6 +146,12 @@ static int read_option(struct load *load, const char *name, const char *value)
     if (strcmp(name, "--profile") == 0) {
         c->counter_mode = strcmp(value, "cm") == 0;
         return c->counter_mode || strcmp(value, "gcm") == 0 ? 0 : ERR_FORMAT;
+    }
+    if (strcmp(name, "--network") == 0)
+        return read_network(value, c->network);
+    if (strcmp(name, "--lines") == 0) {
+        c->by_lines = true;
+        return read_video_type(value, &c->video_type);
     }
     if (strcmp(name, "--schedule") == 0) {
         load->schedule = value;
@@ -317,7 +345,10 @@ int main(int argc, char **argv)
                   .tiles = 9,
                   .tile_height = 180,
                   .bandwidth = -1,
-                  .joining = 16},
+                  .joining = 16,
+                  .video_type = OFFER_PT_VP8,
+                  /* Out of the way of what others use in 127/8. */
+                  .network = {127, 16}},
         .seconds = 10,
         .settle = 5,
         .patience = 60,

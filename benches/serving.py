@@ -1,0 +1,74 @@
+"""A server of the release build and `darasa load` against it, each on a core of its own, for the benches."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+top = pathlib.Path(__file__).resolve().parent.parent
+build = top / "build/release"
+raw = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
+SERVER_CORE, LOAD_CORE = "0", "1"
+HTTP, ADMIN, MEDIA = 18080, 19090, 20000
+FIRST = ["chrt", "-f", "5"] if os.geteuid() == 0 and shutil.which("chrt") else []
+
+
+class Server:
+    def __init__(self, batching=True):
+        self.data = tempfile.mkdtemp(prefix="darasa-bench-", dir="/var/tmp")
+        os.chmod(self.data, 0o755)
+        settings = {"listen.http": f"127.0.0.1:{HTTP}", "listen.admin": f"127.0.0.1:{ADMIN}", "media.port": MEDIA,
+                    "media.workers": 1, "rooms.open": "yes", "media.batching": "yes" if batching else "no",
+                    "log.level": "error", "limits.participants": 1000}
+        sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+        # Signalling shares the generator's core: the server's is the bridge's alone.
+        self.process = subprocess.Popen(["taskset", "-c", LOAD_CORE, build / "src/programs/darasa", "serve", "--data", self.data,
+                                         *sets], stdout=subprocess.PIPE, text=True)
+        for line in self.process.stdout:
+            if line.startswith("Darasa is ready"):
+                break
+        else:
+            sys.exit("the server did not start")
+        bridge = int(self.children()["bridge"])
+        os.sched_setaffinity(bridge, {int(SERVER_CORE)})
+        if FIRST:
+            os.sched_setscheduler(bridge, os.SCHED_FIFO, os.sched_param(5))
+
+    def children(self):
+        found = {}
+        for line in subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", str(self.process.pid)], stdout=subprocess.PIPE,
+                                   text=True, check=True).stdout.splitlines():
+            pid, name = line.split()
+            found[name.removeprefix("darasa-")] = pid
+        return found
+
+    def pids(self):
+        found = self.children()
+        return [part for name in ("bridge", "edge", "signal") for part in ("--process", f"{name}={found[name]}")]
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(10)
+        shutil.rmtree(self.data, ignore_errors=True)
+
+
+def load(server, name, *options):
+    """One run; what the generator prints."""
+    command = [*FIRST, "taskset", "-c", LOAD_CORE, build / "src/programs/darasa", "load", "--server", f"127.0.0.1:{HTTP}",
+               "--joining", "32", *server.pids(), *options]
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    result = json.loads(run.stdout or "{}")
+    (raw / f"{name}.json").write_text(run.stdout)
+    bridge = result.get("processes", {}).get("bridge", {})
+    print(f"{name}: valid {result.get('valid')} ({result.get('why') or 'all well'}), "
+          f"{result.get('delivered_per_second', 0):.0f}/s, bridge {bridge.get('cpu', 0):.2f}, "
+          f"{bridge.get('cpu_us_per_packet', 0):.2f} us, lost {result.get('lost')}, generator {result.get('generator_cpu', 0):.2f}",
+          file=sys.stderr)
+    return result
+
+
+def row(what, value, unit, must, ok, why=None):
+    print(json.dumps({"what": what, "value": value, "unit": unit, "must": must, "ok": bool(ok), "why": why},
+                     ensure_ascii=False), flush=True)

@@ -286,6 +286,7 @@ const ar: Catalogue = {
   'gap-notice': 'ينقص جزء قصير هنا.',
   'nobody-on-screen': 'صوت فقط',
   'events': 'ما جرى في الحصة',
+  'events-empty': 'لا شيء يُذكر.',
   'event-join': 'انضم {name}',
   'event-leave': 'غادر {name}',
   'event-hand': 'رفع {name} يده',

@@ -284,6 +284,7 @@ const en = {
   'gap-notice': 'A short part is missing here.',
   'nobody-on-screen': 'Sound only',
   'events': 'What happened',
+  'events-empty': 'Nothing to list.',
   'event-join': '{name} joined',
   'event-leave': '{name} left',
   'event-hand': '{name} raised a hand',

@@ -276,6 +276,7 @@ const fr: Catalogue = {
   'gap-notice': 'Un court passage manque ici.',
   'nobody-on-screen': 'Son seul',
   'events': 'Ce qui s’est passé',
+  'events-empty': 'Rien à signaler.',
   'event-join': '{name} est arrivé',
   'event-leave': '{name} est parti',
   'event-hand': '{name} a levé la main',

@@ -344,7 +344,7 @@ function Timeline(props: { manifest: Manifest; names: Map<string, string>; time:
   return (
     <section class="timeline">
       <h2>{t('events')}</h2>
-      {rows.length === 0 && <p class="note">{t('chat-empty')}</p>}
+      {rows.length === 0 && <p class="note">{t('events-empty')}</p>}
       <ol ref={list} data-testid="timeline">
         {rows.map((row, i) => (
           <li key={row.index} class={i === current ? 'now' : undefined} aria-current={i === current ? 'true' : undefined}>

@@ -81,7 +81,9 @@ static void take_vp8(struct demux_stream *s, const struct rtp_packet *packet,
     if (!whole)
         return;
     const struct layer_frame out = {
-        .time = timeline_place(demux->timeline, s->stream, s->time, frame.arrival),
+        /* What was on its way when the recording began is on the screen then, and needed by what
+         * follows. */
+        .time = usec_max(timeline_place(demux->timeline, s->stream, s->time, frame.arrival), 0),
         .stream = s->index,
         .key = frame.key,
         .width = frame.width,

@@ -94,6 +94,25 @@ def test_lips_and_sound_go_together(root):
             assert abs(beep - 0.0065 - flash) < 0.04, pairs
 
 
+def test_a_picture_on_its_way_when_it_began_is_kept(root):
+    """It is the key frame of those after it."""
+    scene = two_people()
+    for s in scene["people"][0]["sources"]:
+        s.update(early=0.3, spans=[])
+    lib.make_spool(GEN, scene, root)
+    lib.run(RENDER, root, "tracks")
+    m = lib.manifest(root)
+    t = track(m, "aaaa-v0")
+    assert t["start"] == 0, t
+    assert_decodes(root / "out" / t["file"])
+    pictures = lib.decode_pictures(root / "out" / t["file"])
+    assert len(pictures) == 500 and pictures[9][0] < 0.1, (len(pictures), pictures[9][0])
+    assert track(m, "aaaa-a0")["start"] < 0.03, m["tracks"]
+    for flash, beep in flash_and_beep(root, m, "aaaa"):
+        assert abs(flash - 2.7) < 0.1 or abs(flash - 6.7) < 0.1, flash
+        assert abs(beep - 0.0065 - flash) < 0.06, (flash, beep)
+
+
 def test_without_sender_reports_arrival_decides(root):
     scene = two_people()
     for s in scene["people"][0]["sources"]:

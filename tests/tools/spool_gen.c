@@ -5,6 +5,7 @@
  *  "people": [{"endpoint", "name", "delay_ms", "jitter_ms", "ntp_offset": s, "ntp_ppm",
  *    "sources": [{"name", "kind": "audio"/"video", "videoType", "number", "reports": bool,
  *                 "ppm": of the media clock, "spans": [[from, to], ...],
+ *                 "early": s its media began before the recording; what is that old comes at 0,
  *                 "layers": [{"file": any VP8 or Opus file} or
  *                            {"fps","kbps","key_every","width","height"} or {"bytes": per 20
  * ms}]}]}], "records": [{"t": s, "kind": "event"/"gap"/"begin", "json": {...}}]} With "layered":
@@ -67,6 +68,7 @@ struct source {
     bool reports;
     bool layered;
     double ppm;
+    usec_t early;
     usec_t spans[SPANS_MAX][2];
     size_t span_count;
     struct layer layers[3];
@@ -220,6 +222,7 @@ static struct packet *new_packet(const struct layer *layer, uint8_t kind, usec_t
         die("memory");
     packet->arrival =
         BASE_TIME + capture + person->delay + (usec_t)(dice() * (double)person->jitter);
+    packet->arrival = usec_max(packet->arrival, BASE_TIME);
     packet->record = (struct feed_record){.kind = kind, .source = layer->source->number};
     return packet;
 }
@@ -346,6 +349,8 @@ static void next_frame(struct layer *layer)
             next_of_file(layer);
         else
             next_dummy(layer);
+        if (layer->capture != USEC_NEVER)
+            layer->capture -= layer->source->early;
         layer->frame++;
         if (layer->capture >= gen.duration)
             layer->capture = USEC_NEVER;
@@ -433,6 +438,7 @@ static struct source *read_source(const json_t *json, const json_t *person_json,
     source->reports = !json_is_false(json_object_get(json, "reports"));
     source->layered = json_is_true(json_object_get(json, "layered"));
     source->ppm = number_of(json, "ppm", 0);
+    source->early = (usec_t)(number_of(json, "early", 0) * 1e6);
     read_spans(source, json);
     if (!json_is_false(json_object_get(json, "announce")))
         write_json(FEED_SOURCE, source->number, BASE_TIME,

@@ -7,6 +7,8 @@ enum { PUPIL_HEIGHT = 360, PACKET_MAX = 2048 };
 
 /* Thirty cameras asked for key frames at once would fill every uplink. */
 #define KEYS_SPREAD (3 * USEC_PER_SEC)
+/* So long the wanted layer is waited for before a source is recorded in another. */
+#define WANTED_PATIENCE (400 * USEC_PER_MSEC)
 /* A line that goes on losing packets is not asked more often. */
 #define KEY_PAUSE (2 * USEC_PER_SEC)
 /* What a player decodes unseen after a jump, at most. */
@@ -86,12 +88,13 @@ static void put_video(struct conference *c, usec_t now, struct source *s,
                       const struct ring_packet *entry)
 {
     const struct codec_facts *f = &entry->facts;
-    int layer = s->record_target < 0 ? s->recorded : s->record_target;
     unsigned spatial;
     struct rewritten out;
     if (f->blind)
         return;
-    if (source_stream_of(s, (unsigned)layer, &spatial) != entry->stream)
+    if ((s->record_target < 0 ||
+         source_stream_of(s, (unsigned)s->record_target, &spatial) != entry->stream) &&
+        source_stream_of(s, (unsigned)s->recorded, &spatial) != entry->stream)
         spatial = s->record_at.spatial;
     if (rewrite_stream(&s->record) < 0) {
         rewrite_switch(&s->record, entry, NULL);
@@ -109,18 +112,36 @@ static void put_video(struct conference *c, usec_t now, struct source *s,
                    out.marker || (f->end && f->spatial == s->record_at.spatial));
 }
 
-/* A key frame of the wanted stream begins to be recorded, when another was or with another codec.
- */
-static void begin_video(struct source *s, const struct ring_packet *entry)
+/* The layer of this key frame, if it may begin the recording of its source instead of the wanted
+ * one: less is better than nothing. Of a pupil nothing above the wanted layer is taken. */
+static int other_layer(const struct source *s, usec_t now, const struct ring_packet *entry)
 {
     unsigned spatial;
-    if (!entry->facts.key || s->record_target < 0 ||
-        source_stream_of(s, (unsigned)s->record_target, &spatial) != entry->stream)
+    if (s->recorded >= 0 || now < s->record_key_at + WANTED_PATIENCE)
+        return -1;
+    int most = s->record_top ? (int)s->layer_count - 1 : s->record_target;
+    for (int layer = most < 0 ? 0 : most; layer >= 0; layer--)
+        if (source_stream_of(s, (unsigned)layer, &spatial) == entry->stream)
+            return layer;
+    return -1;
+}
+
+/* A key frame of the wanted stream begins to be recorded, when another was or with another codec;
+ * where nothing is recorded yet, that of any stream that may be. */
+static void begin_video(struct source *s, usec_t now, const struct ring_packet *entry)
+{
+    unsigned spatial;
+    if (!entry->facts.key)
+        return;
+    int layer = s->record_target;
+    if (layer < 0 || source_stream_of(s, (unsigned)layer, &spatial) != entry->stream)
+        layer = other_layer(s, now, entry);
+    if (layer < 0)
         return;
     if (s->recorded >= 0 && s->record_codec == entry->codec &&
         rewrite_stream(&s->record) == entry->stream)
         return;
-    s->recorded = s->record_target;
+    s->recorded = layer;
     s->record_codec = entry->codec;
     rewrite_init(&s->record, s->clock, (uint16_t)entry->sequence);
 }
@@ -128,7 +149,7 @@ static void begin_video(struct source *s, const struct ring_packet *entry)
 static void capture_video(struct conference *c, usec_t now, struct source *s,
                           const struct ring_packet *entry, uint32_t number)
 {
-    begin_video(s, entry);
+    begin_video(s, now, entry);
     if (s->recorded < 0 || s->record_codec != entry->codec ||
         (rewrite_stream(&s->record) >= 0 && rewrite_stream(&s->record) != entry->stream))
         return;
@@ -198,20 +219,25 @@ void capture_tick(struct conference *c, usec_t now)
     }
 }
 
+/* Staff and screens are few, and are asked at once. */
+static bool spread_key(const struct source *s)
+{
+    return s && s->state.kind == CONFERENCE_VIDEO && source_live(s) && !s->record_top;
+}
+
 void capture_start(struct conference *c, usec_t now)
 {
     capture_speaker(c, now); /* who speaks already */
     uint32_t videos = 0;
     for (uint32_t i = 0; i < c->source_end; i++)
-        videos += c->sources[i] && c->sources[i]->state.kind == CONFERENCE_VIDEO;
+        videos += spread_key(c->sources[i]);
     uint32_t nth = 0;
     for (uint32_t i = 0; i < c->source_end; i++) {
         struct source *s = c->sources[i];
         if (!s)
             continue;
         s->recorded = s->record_target = -1;
-        if (s->state.kind == CONFERENCE_VIDEO)
-            s->record_key_at = now + KEYS_SPREAD * nth++ / videos;
+        s->record_key_at = spread_key(s) ? now + KEYS_SPREAD * nth++ / videos : now;
         /* The clock is known already: a reader need not wait for the next report. */
         if (!source_live(s))
             continue;

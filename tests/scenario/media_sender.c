@@ -165,8 +165,10 @@ static unsigned pick_tid(struct sender *s, struct sender_layer *l, struct sender
 static void send_frame(struct sender *s, usec_t now, unsigned index)
 {
     struct sender_layer *l = &s->layers[index];
-    struct sender_frame frame = {
-        .layer = index, .number = l->frame++, .captured = (uint64_t)now, .key = l->key_wanted};
+    struct sender_frame frame = {.layer = index,
+                                 .number = l->frame++,
+                                 .captured = (uint64_t)now,
+                                 .key = l->key_wanted && !l->keyless};
     bool sync;
     unsigned tid = pick_tid(s, l, &frame, &sync);
     if (tid == 0)

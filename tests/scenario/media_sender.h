@@ -34,6 +34,7 @@ struct sender_layer {
     uint32_t rtx;
     bool on;
     bool key_wanted;
+    bool keyless; /* makes none when asked */
     uint16_t sequence;
     uint16_t rtx_sequence;
     uint32_t timestamp_base;

@@ -577,6 +577,39 @@ static void recording_asks_nothing_of_pupils(void **state)
     world_done(&w);
 }
 
+static void a_recording_begins_with_the_layer_that_has_a_key_frame(void **state)
+{
+    (void)state;
+    static struct world w;
+    static struct reading r;
+    world_init(&w, 25);
+    struct person *teacher = world_join(&w, true, true, CLEAN);
+    struct person *pupil = world_join(&w, true, false, CLEAN);
+    teacher->staff = true;
+    world_put(teacher);
+    look(pupil, teacher, 720);
+    world_run(&w, 4 * USEC_PER_SEC);
+    teacher->sender.layers[2].keyless = true;
+    struct feed *feed = feed_new(w.now, &(struct feed_setup){"c", "r", 1, 1, 0});
+    assert_int_equal(feed_attach(feed, w.now, 0), 0);
+    conference_set_feed(w.conference, w.now, feed, false);
+    world_run(&w, USEC_PER_SEC);
+    read_feed(feed, w.now, &r);
+    assert_true(r.heights[0] + r.heights[1] > 5);
+    assert_int_equal(r.heights[2], 0);
+    teacher->sender.layers[2].keyless = false;
+    world_run(&w, 2 * USEC_PER_SEC);
+    read_feed(feed, w.now, &r);
+    assert_true(r.heights[2] > 30);
+    world_run(&w, USEC_PER_SEC);
+    read_feed(feed, w.now, &r);
+    assert_true(r.heights[2] > 30);
+    assert_int_equal(r.heights[0] + r.heights[1], 0);
+    conference_set_feed(w.conference, w.now, NULL, false);
+    feed_free(&feed);
+    world_done(&w);
+}
+
 static void a_recording_asks_for_key_frames_after_holes_and_for_seeking(void **state)
 {
     (void)state;
@@ -732,6 +765,7 @@ int main(void)
         cmocka_unit_test(frame_rate_follows_the_wish),
         cmocka_unit_test(key_requests_are_throttled),
         cmocka_unit_test(recording_asks_nothing_of_pupils),
+        cmocka_unit_test(a_recording_begins_with_the_layer_that_has_a_key_frame),
         cmocka_unit_test(a_recording_asks_for_key_frames_after_holes_and_for_seeking),
         cmocka_unit_test(a_recording_spreads_its_key_requests),
         cmocka_unit_test(restless_classes),

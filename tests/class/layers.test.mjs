@@ -85,6 +85,7 @@ async function walk(p, heights, change, limit) {
         throw new Error(`frozen for ${last.frozen - first.frozen} s`);
 }
 
+const full = Boolean(process.env.DARASA_TEST_FULL);
 const school = new School('layers');
 try {
     await school.start();
@@ -92,15 +93,25 @@ try {
     const sender = await Participant.start(school, 'chromium', 1, { fps: 12 });
     const receiver = await Participant.start(school, 'chromium', 2, { fps: 8 });
     const third = await Participant.start(school, 'firefox', 3, { fps: 8 });
-    let gallery = false;
+    const galleries = new Set();
     // Our client asks for what its tiles need: the window and the layout decide.
-    const show = async height => {
-        await receiver.size(...(height === 180 ? [420, 640] : [1280, 800]));
-        if ((height !== 720) !== gallery) {
-            gallery = height !== 720;
-            await receiver.click('[data-testid=more]');
-            await receiver.click('[data-testid=layout]');
+    const showIn = async (p, height) => {
+        await p.size(...(height === 180 ? [420, 640] : [1280, 800]));
+        if ((height !== 720) !== galleries.has(p)) {
+            galleries[height !== 720 ? 'add' : 'delete'](p);
+            await p.click('[data-testid=more]');
+            await p.click('[data-testid=layout]');
         }
+    };
+    const show = height => showIn(receiver, height);
+    // Watches the picture of `from` in a gallery, then large and back.
+    const walkOurs = async (p, from) => {
+        await showIn(p, 180);
+        await p.until('180 lines', number => [...document.querySelectorAll('[data-testid=tile] video')]
+            .some(v => v.videoHeight === 180 && window.__media.readVideo(v)?.number === number), 20, from.identity);
+        await p.eval(watch, from.identity);
+        await until('pictures', async () => (await p.eval(watched)).count > 10);
+        await walk(p, [360, 720, 180], height => showIn(p, height), 15);
     };
 
     await test('three join for layers', school, async () => {
@@ -115,14 +126,7 @@ try {
             throw new Error(JSON.stringify(heights));
         return true;
     }, 30));
-    await test('one receiver goes 180, 360, 720, 180 on one SSRC without a freeze', school, async () => {
-        await show(180);
-        await receiver.until('180 lines', number => [...document.querySelectorAll('[data-testid=tile] video')]
-            .some(v => v.videoHeight === 180 && window.__media.readVideo(v)?.number === number), 20, 1);
-        await receiver.eval(watch, 1);
-        await until('pictures', async () => (await receiver.eval(watched)).count > 10);
-        await walk(receiver, [360, 720, 180], show, 15);
-    });
+    await test('one receiver goes 180, 360, 720, 180 on one SSRC without a freeze', school, () => walkOurs(receiver, sender));
     await test('Firefox sends three layers', school, async () => {
         const pin = `[data-testid=tile][data-endpoint="${third.endpoint}"] [data-testid=pin]`;
         await show(720);
@@ -137,6 +141,14 @@ try {
             .some(v => v.videoHeight === 720 && window.__media.readVideo(v)?.number === 3), 20);
         await receiver.click(pin);
     });
+    for (const [p, from] of full ? [[receiver, third], [third, sender]] : [])
+        await test(`${p.kind} goes through the layers of ${from.kind} without a freeze`, school, async () => {
+            const pin = `[data-testid=tile][data-endpoint="${from.endpoint}"] [data-testid=pin]`;
+            await showIn(p, 720);
+            await p.click(pin);
+            await walkOurs(p, from);
+            await p.click(pin);
+        });
     await test('layers that nobody watches are off, and come back', school, async () => {
         await third.click('[data-testid=leave]');
         await show(180);

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { parseMappings } from '../src/signalling/bridge-channel';
+import { BridgeChannel, BridgeEvents, Mapping, parseMappings } from '../src/signalling/bridge-channel';
 import { CAPS_STRING, CAPS_VERSION, discoInfo, FEATURES } from '../src/signalling/caps';
 import { iceServers } from '../src/signalling/external-services';
 import { ChatMessage, endpointId, parseSourceInfo, RecordingStatus, Room, RoomEvents } from '../src/signalling/room';
-import type { XmppStream } from '../src/signalling/stream';
+import type { Socket, XmppStream } from '../src/signalling/stream';
 import { Element, elements, first, parse, serialize, text } from '../src/signalling/xml';
 
 test('the capabilities hash is the hash of the capabilities (XEP-0115)', () => {
@@ -27,6 +27,22 @@ test('SourceInfo of others is read with care', () => {
     x: { muted: false, videoType: 'camera' },
   });
   assert.deepEqual(parseSourceInfo('nonsense'), {});
+});
+
+test('a map by signalling counts until the channel is open, which knows better', () => {
+  const socket: Socket = { onopen: null, onmessage: null, onclose: null, onerror: null, send: () => undefined, close: () => undefined };
+  const maps: Mapping[][] = [];
+  const events = { onAudioMap: (map: Mapping[]) => maps.push(map), onOpen: () => undefined } as unknown as BridgeEvents;
+  const channel = new BridgeChannel('wss://bridge', events, () => socket);
+  const say = (ssrc: number): string =>
+    JSON.stringify({ colibriClass: 'AudioSourcesMap', mappedSources: [{ source: 'a-a0', owner: 'a', ssrc }] });
+  channel.hear(say(1));
+  channel.hear('nonsense');
+  socket.onopen?.(undefined as never);
+  socket.onmessage?.({ data: say(2) });
+  channel.hear(say(1));
+  channel.close();
+  assert.deepEqual(maps.map((map) => map[0]?.ssrc), [1, 2]);
 });
 
 test('maps: numbers only, anything else is left out', () => {

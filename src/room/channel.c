@@ -431,20 +431,30 @@ static char *make_map(json_t *slots, bool video)
                                mapped));
 }
 
-static void change_map(struct realm *r, struct occupant *o, char **at, char *with)
+/* Whether it is another one than before. */
+static bool change_map(struct realm *r, struct occupant *o, char **at, char *with)
 {
     bool same = *at && with && strcmp(*at, with) == 0;
     replace_string(at, with);
     if (!same)
         channel_write(r, o, with);
+    return !same;
+}
+
+/* A channel takes several round trips to open, which the first sound need not wait for. */
+static void tell_early(struct realm *r, struct occupant *o)
+{
+    if (!o->channel && o->caps.early_maps && o->sid[0] && o->audio_map)
+        jingle_say(r, o, o->audio_map);
 }
 
 void channel_maps(struct realm *r, struct occupant *o, json_t *message)
 {
     if (!o->caps.rewriting)
         return;
-    change_map(r, o, &o->audio_map, make_map(json_object_get(message, "audio"), false));
-    change_map(r, o, &o->video_map, make_map(json_object_get(message, "video"), true));
+    if (change_map(r, o, &o->audio_map, make_map(json_object_get(message, "audio"), false)))
+        tell_early(r, o);
+    (void)change_map(r, o, &o->video_map, make_map(json_object_get(message, "video"), true));
 }
 
 void channel_forwarded(struct realm *r, struct occupant *o, json_t *message)
@@ -454,9 +464,9 @@ void channel_forwarded(struct realm *r, struct occupant *o, json_t *message)
         return;
     json_decref(o->forwarded_names);
     o->forwarded_names = json_incref(names);
-    change_map(r, o, &o->forwarded,
-               dump_json(json_pack("{ss sO}", "colibriClass", "ForwardedSources",
-                                   "forwardedSources", names)));
+    (void)change_map(r, o, &o->forwarded,
+                     dump_json(json_pack("{ss sO}", "colibriClass", "ForwardedSources",
+                                         "forwardedSources", names)));
 }
 
 void channel_limit(struct realm *r, struct occupant *o, json_t *message)

@@ -230,6 +230,43 @@ static void state_is_repeated_to_a_new_socket(void **state)
     world_free(&p.w);
 }
 
+/* Who enters, up to the session-accept. */
+static struct client *enter_unheard(struct pair_of *p, bool early_maps)
+{
+    struct client *c = client_login(p->w, NULL);
+    c->rewriting = true;
+    c->early_maps = early_maps;
+    client_join(c, "r");
+    client_accept(c, "r");
+    return c;
+}
+
+static void maps_come_by_jingle_before_the_channel_is_open(void **state)
+{
+    struct pair_of p = pair_new(true);
+    struct client *c = enter_unheard(&p, true);
+    notice(&p, BRIDGE_SOURCE_MAPS, c->nick, MAPS);
+    client_expect(c, "action='session-info'", "json-message", "AudioSourcesMap", c->sid, NULL);
+    client_forget(c);
+    notice(&p, BRIDGE_SOURCE_MAPS, c->nick, MAPS);
+    assert_int_equal(client_unread(c, "session-info"), 0);
+    struct client *cc = client_channel(c);
+    client_expect(cc, "AudioSourcesMap", NULL);
+    notice(&p, BRIDGE_SOURCE_MAPS, c->nick, ",\"audio\":[],\"video\":[]");
+    client_expect(cc, "\"mappedSources\":[]", NULL);
+    assert_int_equal(client_unread(c, "session-info"), 0);
+    world_free(&p.w);
+}
+
+static void clients_that_do_not_ask_get_maps_by_the_channel_only(void **state)
+{
+    struct pair_of p = pair_new(true);
+    struct client *c = enter_unheard(&p, false);
+    notice(&p, BRIDGE_SOURCE_MAPS, c->nick, MAPS);
+    assert_int_equal(client_unread(c, "session-info"), 0);
+    world_free(&p.w);
+}
+
 static void malformed_messages_close_the_channel(void **state)
 {
     struct pair_of p = pair_new(false);
@@ -278,6 +315,8 @@ int main(void)
         cmocka_unit_test(stats_go_to_those_who_watch),
         cmocka_unit_test(notices_have_the_types_the_client_wants),
         cmocka_unit_test(state_is_repeated_to_a_new_socket),
+        cmocka_unit_test(maps_come_by_jingle_before_the_channel_is_open),
+        cmocka_unit_test(clients_that_do_not_ask_get_maps_by_the_channel_only),
         cmocka_unit_test(malformed_messages_close_the_channel),
         cmocka_unit_test(odd_wishes_do_no_harm),
     };

@@ -394,6 +394,8 @@ void offer_send(struct realm *r, struct occupant *o);
 
 /* jingle.c */
 void jingle_iq(struct realm *r, struct session *s, struct occupant *o, const struct xml_node *iq);
+/* A text of the bridge channel by session-info: to a client that reads these (caps.early_maps). */
+void jingle_say(struct realm *r, struct occupant *o, const char *text);
 
 /* spread.c */
 /* Tells classic receivers how `o`'s sources changed from `before`. */

@@ -185,6 +185,22 @@ static void terminate(struct realm *r, struct session *s, struct occupant *o,
     }
 }
 
+void jingle_say(struct realm *r, struct occupant *o, const char *text)
+{
+    char id[32];
+    next_iq_id(r, id);
+    struct xml_writer *w =
+        xmpp_begin_stanza(r->xmpp, "iq", "set", o->room->focus, o->session->jid, slice_str(id));
+    xml_open(w, "jingle", NS_JINGLE);
+    xml_put_str(w, "action", "session-info");
+    xml_put_str(w, "sid", o->sid);
+    xml_put_str(w, "initiator", o->room->focus);
+    xml_leaf(w, "json-message", NS_JITMEET, slice_str(text));
+    xml_close(w);
+    xml_close(w);
+    xmpp_finish(r->xmpp, o->session);
+}
+
 static void unknown_session(struct realm *r, struct session *s, const struct xml_node *iq)
 {
     struct xml_writer *w = xmpp_begin_error(r->xmpp, s, iq, "cancel", "item-not-found", NULL);

@@ -274,16 +274,18 @@ static void jingle_load(struct occupant *o, json_t *json)
 
 static json_t *caps_json(const struct occupant *o)
 {
-    return json_pack("{sb sb sb sb sb ss ss ss}", "known", o->caps_known, "rewriting",
+    return json_pack("{sb sb sb sb sb sb ss ss ss}", "known", o->caps_known, "rewriting",
                      o->caps.rewriting, "json", o->caps.json_sources, "rtx", o->caps.rtx, "tcc",
-                     o->caps.tcc, "ver", o->ver, "node", o->node, "id", o->caps_id);
+                     o->caps.tcc, "early_maps", o->caps.early_maps, "ver", o->ver, "node", o->node,
+                     "id", o->caps_id);
 }
 
 static void caps_load(struct occupant *o, json_t *json)
 {
     o->caps_known = get_bool(json, "known");
-    o->caps = (struct caps){get_bool(json, "rewriting"), get_bool(json, "json"),
-                            get_bool(json, "rtx"), get_bool(json, "tcc")};
+    o->caps =
+        (struct caps){get_bool(json, "rewriting"), get_bool(json, "json"), get_bool(json, "rtx"),
+                      get_bool(json, "tcc"), get_bool(json, "early_maps")};
     GET_STRING(json, "ver", o->ver);
     GET_STRING(json, "node", o->node);
     GET_STRING(json, "id", o->caps_id);

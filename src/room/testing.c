@@ -515,10 +515,11 @@ static void answer_caps(struct client *c, const char *room)
     cut_after(client_expect(c, "disco#info' node=", NULL), " id='", id, sizeof id);
     client_send(c,
                 "<iq xmlns='jabber:client' type='result' id='%s' to='%s@conference." D
-                "/focus'><query xmlns='" NS_DISCO_INFO "'>%s%s<feature var='urn:ietf:rfc:4588'/>"
+                "/focus'><query xmlns='" NS_DISCO_INFO "'>%s%s%s<feature var='urn:ietf:rfc:4588'/>"
                 "<feature var='http://jitsi.org/tcc'/></query></iq>",
                 id, room, c->rewriting ? "<feature var='http://jitsi.org/ssrc-rewriting-1'/>" : "",
-                c->json ? "<feature var='http://jitsi.org/json-encoded-sources'/>" : "");
+                c->json ? "<feature var='http://jitsi.org/json-encoded-sources'/>" : "",
+                c->early_maps ? "<feature var='urn:darasa:early-maps'/>" : "");
 }
 
 void client_join(struct client *c, const char *room)

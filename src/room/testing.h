@@ -27,6 +27,7 @@ struct client {
     char bridge_session[17];
     char channel_url[512];
     bool rewriting;
+    bool early_maps;
     bool json;
     uint32_t handled; /* stanzas that came since enable */
     uint32_t ssrc;    /* its first */

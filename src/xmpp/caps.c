@@ -38,6 +38,8 @@ static void note(struct caps *caps, struct slice feature)
         caps->rtx = true;
     else if (slice_eq_str(feature, "http://jitsi.org/tcc"))
         caps->tcc = true;
+    else if (slice_eq_str(feature, "urn:darasa:early-maps"))
+        caps->early_maps = true;
 }
 
 /* Twenty bytes are 28 characters. */

@@ -11,6 +11,7 @@ struct caps {
     bool json_sources; /* http://jitsi.org/json-encoded-sources */
     bool rtx;          /* urn:ietf:rfc:4588 */
     bool tcc;          /* http://jitsi.org/tcc */
+    bool early_maps;   /* urn:darasa:early-maps: reads maps by Jingle until its channel is open */
 };
 
 struct caps_cache;

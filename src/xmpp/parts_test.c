@@ -71,7 +71,7 @@ static void verification_string_of_the_specification(void **state)
                         "<feature var='http://jabber.org/protocol/muc'/></query>";
     struct caps caps = read_caps(query, "QgayPKawpkPSDYmwT/WM94uAlu0=", &verified);
     assert_true(verified);
-    assert_false(caps.rewriting || caps.json_sources || caps.rtx || caps.tcc);
+    assert_false(caps.rewriting || caps.json_sources || caps.rtx || caps.tcc || caps.early_maps);
     (void)read_caps(query, "QgayPKawpkPSDYmwT/WM94uAlu1=", &verified);
     assert_false(verified);
     (void)read_caps(query, "", &verified);
@@ -84,9 +84,10 @@ static void features_are_read(void **state)
     struct caps caps =
         read_caps("<query><feature var='http://jitsi.org/ssrc-rewriting-1'/>"
                   "<feature var='http://jitsi.org/json-encoded-sources'/>"
-                  "<feature var='urn:ietf:rfc:4588'/><feature var='http://jitsi.org/tcc'/></query>",
+                  "<feature var='urn:ietf:rfc:4588'/><feature var='http://jitsi.org/tcc'/>"
+                  "<feature var='urn:darasa:early-maps'/></query>",
                   "x", &verified);
-    assert_true(caps.rewriting && caps.json_sources && caps.rtx && caps.tcc);
+    assert_true(caps.rewriting && caps.json_sources && caps.rtx && caps.tcc && caps.early_maps);
 }
 
 static void full_cache_starts_anew(void **state)

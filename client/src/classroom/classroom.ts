@@ -15,7 +15,8 @@ import {
 } from '../signalling/jingle';
 import { ChatMessage, LeaveReason, MuteMedia, Participant, RecordingStatus, Room } from '../signalling/room';
 import { StanzaError, StreamState, XmppStream } from '../signalling/stream';
-import type { Element } from '../signalling/xml';
+import { NS } from '../signalling/namespaces';
+import { Element, first, text } from '../signalling/xml';
 import { Store } from '../store';
 import { Publisher } from './publisher';
 import { CHAT_MAX, ChatEntry, ClassState, NOBODY, Notice, Person, personOf, Reaction, rightsOf } from './state';
@@ -598,7 +599,8 @@ export class Classroom {
     else if (action === 'source-remove') {
       const names = new Set(parseSources(jingle).map((source) => source.name));
       this.peer?.release((slot) => slot.source !== null && names.has(slot.source));
-    } else if (action !== 'transport-info' && action !== 'session-info') return 'bad-request';
+    } else if (action === 'session-info') this.channel?.hear(text(first(jingle, 'json-message', NS.jitmeet)));
+    else if (action !== 'transport-info') return 'bad-request';
     return 'ok';
   }
 
@@ -618,10 +620,10 @@ export class Classroom {
     if (!room) return;
     this.session = session;
     this.state.update({ media: 'connecting' });
+    const peer = this.openPeer(session, room);
     // Who comes late sees that the class is recorded before anything of theirs is attached.
     if (this.state.value.recording.on) await nextFrame();
-    if (this.session !== session || this.room !== room) return;
-    const peer = this.openPeer(session, room);
+    if (this.peer !== peer) return;
     try {
       const answer = await peer.start(this.announced());
       if (this.peer !== peer) return;

@@ -133,6 +133,11 @@ export class BridgeChannel {
     if (this.open) this.write({ colibriClass: 'EndpointStats', ...stats });
   }
 
+  /** What came by signalling because the channel was not open yet; once it is, it knows better. */
+  hear(data: string): void {
+    if (!this.open) this.received(data);
+  }
+
   /** Reconnects at once if it is down. */
   hurry(): void {
     if (this.retry === null) return;

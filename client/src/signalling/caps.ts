@@ -13,6 +13,7 @@ export const FEATURES: readonly string[] = [
   'http://jitsi.org/source-name',
   'http://jitsi.org/ssrc-rewriting-1',
   'http://jitsi.org/tcc',
+  'urn:darasa:early-maps',
   'urn:ietf:rfc:4588',
   NS.jingle,
   'urn:xmpp:jingle:apps:dtls:0',
@@ -26,7 +27,7 @@ export const FEATURES: readonly string[] = [
 /** What XEP-0115 hashes; CAPS_VERSION is its SHA-1 in base 64. A test computes it anew. */
 export const CAPS_STRING =
   `${CAPS_IDENTITY.category}/${CAPS_IDENTITY.type}//${CAPS_IDENTITY.name}<` + FEATURES.map((f) => `${f}<`).join('');
-export const CAPS_VERSION = 'F/WsAv/s9qMTqzSSjYBCp8FdHUc=';
+export const CAPS_VERSION = '8T9iK0Gq8maSSfAya/gSuzbmDUM=';
 
 export function capsElement(): Element {
   return xml('c', { xmlns: NS.caps, hash: 'sha-1', node: CAPS_NODE, ver: CAPS_VERSION });

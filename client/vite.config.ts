@@ -1,9 +1,10 @@
 import { defineConfig, type Plugin } from 'vite';
 
-/** Links lead into a class: a small script runs before all others, and the code and style of a class are fetched beside
- * the first page's, not after them. */
+/** Links lead into a class: a small script runs before all others, and the page's own script learns what the code and style
+ * of a class are, to fetch them beside the first page's, not after them. */
 const wayIn: Plugin = {
   name: 'way-in',
+  apply: 'build',
   transformIndexHtml: {
     order: 'post',
     handler(html, { bundle }) {
@@ -13,11 +14,11 @@ const wayIn: Plugin = {
       if (page?.type !== 'chunk' || early?.type !== 'chunk') throw new Error('no way into a class');
       const scripts = [page.fileName, ...page.imports].filter((file) => !html.includes(file));
       const styles = [...(page.viteMetadata?.importedCss ?? [])];
-      return [
-        { tag: 'script', attrs: { type: 'module', async: true, crossorigin: true, fetchpriority: 'high', src: `/${early.fileName}` }, injectTo: 'head-prepend' as const },
-        ...scripts.map((file) => ({ tag: 'link', attrs: { rel: 'modulepreload', crossorigin: true, href: `/${file}` }, injectTo: 'head' as const })),
-        ...styles.map((file) => ({ tag: 'link', attrs: { rel: 'preload', as: 'style', crossorigin: true, href: `/${file}` }, injectTo: 'head' as const })),
-      ];
+      const files = [...scripts, ...styles].map((file) => `/${file}`);
+      return {
+        html: html.replace('[/* class */]', JSON.stringify(files)),
+        tags: [{ tag: 'script', attrs: { type: 'module', async: true, crossorigin: true, fetchpriority: 'high', src: `/${early.fileName}` }, injectTo: 'head' as const }],
+      };
     },
   },
 };

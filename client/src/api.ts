@@ -150,32 +150,35 @@ async function failure(response: Response): Promise<ApiError> {
   return new ApiError(response.status, word, String(body['message'] ?? response.statusText), field, retryAfter);
 }
 
-async function call<T>(method: string, path: string, body?: unknown, again = true): Promise<T> {
-  const headers: Record<string, string> = { accept: 'application/json' };
-  if (body !== undefined) headers['content-type'] = 'application/json';
-  if (method !== 'GET' && csrf) headers['x-csrf-token'] = csrf;
+async function read<T>(asked: Promise<Response>): Promise<T> {
   let response: Response;
   try {
-    response = await fetch(path, {
-      method,
-      headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
-      credentials: 'same-origin',
-      cache: 'no-store',
-    });
+    response = await asked;
   } catch {
     throw new ApiError(0, 'network', 'no answer', null, 0);
   }
   if (!response.ok) {
     const error = await failure(response);
     if (error.status === 401 && error.error === 'signed-out') onSignedOut();
-    // Signed in anew in another tab: the old sign of this page is worth nothing any more.
-    if (error.error !== 'csrf' || !again) throw error;
-    csrf = (await call<Me>('GET', '/api/me')).csrf;
-    return call(method, path, body, false);
+    throw error;
   }
   if (response.status === 204) return undefined as T;
   return (await response.json()) as T;
+}
+
+async function call<T>(method: string, path: string, body?: unknown, again = true): Promise<T> {
+  const headers: Record<string, string> = { accept: 'application/json' };
+  if (body !== undefined) headers['content-type'] = 'application/json';
+  if (method !== 'GET' && csrf) headers['x-csrf-token'] = csrf;
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  try {
+    return await read<T>(fetch(path, { method, headers, body: text, credentials: 'same-origin', cache: 'no-store' }));
+  } catch (error) {
+    // Signed in anew in another tab: the old sign of this page is worth nothing any more.
+    if (!(error instanceof ApiError) || error.error !== 'csrf' || !again) throw error;
+    csrf = (await call<Me>('GET', '/api/me')).csrf;
+    return call(method, path, body, false);
+  }
 }
 
 const signedIn = (me: Me): Me => {
@@ -214,7 +217,8 @@ export const api = {
   signIn: (account: string, password: string): Promise<Me> =>
     call<Me>('POST', '/api/signin', { account, password }).then(signedIn),
   signOut: (): Promise<void> => call('POST', '/api/signout', {}),
-  enter: (code: string): Promise<Me> => call<Me>('POST', '/api/enter', { code }).then(signedIn),
+  /** The answer to what the page itself asked before any of this was there. */
+  arrived: (asked: Promise<Response>): Promise<Me> => read<Me>(asked).then(signedIn),
   setPassword: (next: string, current?: string): Promise<void> => call('POST', '/api/password', { current, new: next }),
   setLanguage: (language: string): Promise<Me> => call<Me>('PATCH', '/api/me', { language }).then(signedIn),
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -28,9 +29,12 @@ test('the build asks nothing of another host', { skip: built ? false : 'not buil
   }
 });
 
-test('no script or style in the page itself', { skip: built ? false : 'not built' }, () => {
+test('one script in the page itself, with its hash beside it, and no style', { skip: built ? false : 'not built' }, () => {
   const html = readFileSync(join(dist, 'index.html'), 'utf8');
-  assert.doesNotMatch(html, /<script(?![^>]*\ssrc=)/);
+  const own = [...html.matchAll(/<script(?![^>]*\ssrc=)[^>]*>([^]*?)<\/script>/g)].map(([, script = '']) => script);
+  assert.equal(own.length, 1);
+  const hash = createHash('sha256').update(own[0] ?? '').digest('base64');
+  assert.equal(readFileSync(join(dist, 'index.html.hash'), 'utf8'), `sha256-${hash}\n`);
   assert.doesNotMatch(html, /<style|\sstyle=|\son\w+=/);
 });
 

@@ -9,6 +9,8 @@
 #define PATH_SIZE 512
 /* As long as the name or address of a page's own host is well-formed. */
 #define POLICY_SIZE 1024
+/* "sha256-", 44 characters and the end of the line. */
+#define HASH_SIZE 64
 #define CHALLENGE "/.well-known/acme-challenge/"
 
 static void put(struct exchange *exchange, const char *name, const char *value)
@@ -48,8 +50,10 @@ static void put_common(const struct edge *edge, struct exchange *exchange)
         put(exchange, "strict-transport-security", "max-age=31536000");
 }
 
-/* 'self' covers WebSockets in newer browsers only, so the own host is named. */
-static void put_policy(const struct edge *edge, struct exchange *exchange, const char *format)
+/* `scripts`: sources of scripts besides 'self'; `format` has a place for these and then one for
+ * the own host's WebSockets, as 'self' covers these in newer browsers only. */
+static void put_policy(const struct edge *edge, struct exchange *exchange, const char *scripts,
+                       const char *format)
 {
     char policy[POLICY_SIZE], sockets[300] = "";
     struct slice host = request_host(&exchange->request);
@@ -57,14 +61,16 @@ static void put_policy(const struct edge *edge, struct exchange *exchange, const
     if (host.len > 0 && slice_index(host, '[') == host.len)
         (void)snprintf(sockets, sizeof sockets, " %s://%.*s", https ? "wss" : "ws",
                        SLICE_ARG(host)); /* a host has at most 255 characters */
-    if ((size_t)snprintf(policy, sizeof policy, format, sockets) < sizeof policy)
+    if ((size_t)snprintf(policy, sizeof policy, format, scripts, sockets) < sizeof policy)
         put(exchange, "content-security-policy", policy);
 }
 
-static void put_client_policy(const struct edge *edge, struct exchange *exchange)
+static void put_client_policy(const struct edge *edge, struct exchange *exchange,
+                              const char *scripts)
 {
-    put_policy(edge, exchange,
-               "default-src 'self'; connect-src 'self'%s; img-src 'self' data: blob:; "
+    put_policy(edge, exchange, scripts,
+               "default-src 'self'; script-src 'self'%s; connect-src 'self'%s; img-src 'self' "
+               "data: blob:; "
                "media-src 'self' blob:; worker-src 'self' blob:; style-src 'self'; "
                "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'");
     put(exchange, "x-frame-options", "DENY");
@@ -77,9 +83,8 @@ static void put_client_policy(const struct edge *edge, struct exchange *exchange
 void edge_put_jitsi_policy(const struct edge *edge, struct exchange *exchange)
 {
     put_common(edge, exchange);
-    put_policy(edge, exchange,
-               "default-src 'self'; "
-               "script-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' blob:; "
+    put_policy(edge, exchange, " 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' blob:",
+               "default-src 'self'; script-src 'self'%s; "
                "style-src 'self' 'unsafe-inline'; connect-src 'self' data: blob:%s; "
                "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; "
                "worker-src 'self' blob:; frame-src 'self'; object-src 'none'; base-uri 'self'");
@@ -219,11 +224,43 @@ static int open_packed(int root, const char *name, const struct request *request
     return 0;
 }
 
+static bool is_hash(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+              c == '+' || c == '/' || c == '=' || c == '-'))
+            return false;
+    }
+    return slice_starts(text, SLICE("sha256-"));
+}
+
+/* The one script that the page itself holds, by the hash that the build left beside it. */
+static void read_page_script(int root, char out[HASH_SIZE + 4])
+{
+    struct file file;
+    struct buf text;
+    out[0] = '\0';
+    if (file_open(root, "index.html.hash", &file) < 0)
+        return;
+    buf_init(&text, HASH_SIZE);
+    struct slice hash = {0};
+    if (file_read(&file, &text) == 0)
+        hash = slice_trim(buf_slice(&text));
+    if (is_hash(hash))
+        (void)snprintf(out, HASH_SIZE + 4, " '%.*s'", SLICE_ARG(hash)); /* fits: three more */
+    buf_done(&text);
+    file_close(&file);
+}
+
 static void answer_client_file(struct edge *edge, struct exchange *exchange, const char *name,
                                struct file *file, const char *coding)
 {
+    char script[HASH_SIZE + 4] = "";
+    if (slice_eq_str(slice_str(name), "index.html"))
+        read_page_script(edge->roots.client, script);
     put_common(edge, exchange);
-    put_client_policy(edge, exchange);
+    put_client_policy(edge, exchange, script);
     put(exchange, "vary", "accept-encoding");
     if (coding)
         put(exchange, "content-encoding", coding);

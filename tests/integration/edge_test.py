@@ -80,6 +80,11 @@ def static_files(edge):
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert "camera=(self)" in answer.headers["permissions-policy"]
         assert "strict-transport-security" not in answer.headers
+    assert "script-src 'self';" in policy
+    for stated, meant in (("sha256-aB0+/=\n", "'self' 'sha256-aB0+/=';"), ("sha256-a' *", "'self';"), ("*", "'self';"), ("sha256-" + "a" * 60, "'self';")):
+        edge.write("client", "index.html.hash", stated)
+        assert "script-src " + meant in edge.get("/class/7").headers["content-security-policy"], stated
+        assert "script-src 'self';" in edge.get("/assets/app-1a2b.js").headers["content-security-policy"]
     answer = edge.get("/assets/app-1a2b.js")
     assert answer.body.decode() == script and "immutable" in answer.headers["cache-control"]
     assert answer.headers["content-type"].startswith("text/javascript")

@@ -52,7 +52,9 @@ export class Network {
         ip('-n', this.router, 'addr', 'add', '10.77.0.1/24', 'dev', 'lan');
         ip('-n', this.server, 'addr', 'add', `${PRIVATE}/24`, 'dev', 'eth0');
         ip('-n', this.server, 'route', 'add', 'default', 'via', '10.77.0.1');
-        ip('-n', this.router, 'link', 'add', 'wan', 'mtu', '1280', 'type', 'bridge');
+        // An address of its own: it would take that of one of its ports, and what a host then sends to the router would get there
+        // past the line when the port leaves.
+        ip('-n', this.router, 'link', 'add', 'wan', 'address', '02:00:00:00:00:01', 'mtu', '1280', 'type', 'bridge');
         ip('-n', this.router, 'link', 'set', 'wan', 'up');
         ip('-n', this.router, 'addr', 'add', '198.51.100.1/24', 'dev', 'wan');
         ip('-n', this.router, 'addr', 'add', `${PUBLIC}/24`, 'dev', 'wan');

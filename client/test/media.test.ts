@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { activeLayers } from '../src/media/encodings';
+import { capabilities, chooseCodec, parseCodecs } from '../src/media/codecs';
+import { activeLayers, wantedEncodings } from '../src/media/encodings';
 import { judge } from '../src/media/quality';
 import { addSimulcast, buildOffer, Line, readAnswer, sentSsrcs } from '../src/media/sdp';
 import { Slots, streamIdOf } from '../src/media/slots';
@@ -158,6 +159,49 @@ test('layers follow the limit', () => {
   assert.deepEqual(activeLayers(180, 3), [true, false, false]);
   assert.deepEqual(activeLayers(0, 3), [false, false, false]);
   assert.deepEqual(activeLayers(180, 1), [true]);
+});
+
+test('what we send goes by the first payload type of its line', () => {
+  const media = { ...session.media.video };
+  const vp9 = { id: 101, name: 'VP9', clockrate: 90000, channels: 1, parameters: [], feedback: [] };
+  const both = { ...session, media: { ...session.media, video: { ...media, payloads: [...media.payloads, vp9] } } };
+  const sdp = buildOffer({ session: both, lines, version: 1, rids: false, codec: 'vp9' });
+  const [, , sent, , received] = sectionsOf(sdp);
+  assert.match(sent ?? '', /^m=video 9 UDP\/TLS\/RTP\/SAVPF 101 100/);
+  assert.match(received ?? '', /^m=video 9 UDP\/TLS\/RTP\/SAVPF 100 /);
+});
+
+test('layers are streams of their own, or all in one', () => {
+  const wish = { purpose: 'camera', maxHeight: 360, codec: 'vp8', selects: true } as const;
+  const vp8 = wantedEncodings(wish, 3);
+  assert.deepEqual(vp8.map((e) => e.active), [true, true, false]);
+  assert.deepEqual(vp8.map((e) => e.scaleResolutionDownBy), [4, 2, 1]);
+  assert.equal(vp8[0]?.scalabilityMode, 'L1T3');
+  assert.equal(wantedEncodings({ ...wish, selects: false }, 3)[0]?.scalabilityMode, undefined);
+  const modes = [-1, 360, 180].map((maxHeight) => wantedEncodings({ ...wish, maxHeight, codec: 'av1' }, 3));
+  assert.deepEqual(modes.map((m) => m[0]?.scalabilityMode), ['L3T3_KEY', 'L2T3_KEY', 'L1T3']);
+  assert.deepEqual(modes.map((m) => m[0]?.scaleResolutionDownBy), [1, 2, 4]);
+  for (const mode of modes) assert.deepEqual(mode.map((e) => e.active), [true, false, false]);
+  assert.deepEqual(wantedEncodings({ ...wish, maxHeight: 0, codec: 'vp9' }, 3).map((e) => e.active), [false, false, false]);
+  assert.deepEqual(wantedEncodings({ ...wish, codec: 'vp9', selects: false }, 3).map((e) => e.active), [true, true, false]);
+  assert.equal(wantedEncodings(wish, 1)[0]?.active, true);
+});
+
+test('all send what the last who joined can show', () => {
+  const order = parseCodecs('av1, VP9,h264,vp8,theora');
+  assert.deepEqual(order, ['av1', 'vp9', 'h264', 'vp8']);
+  assert.equal(chooseCodec(order, ['vp8', 'vp9', 'av1'], []), 'av1');
+  assert.equal(chooseCodec(order, ['vp8', 'vp9'], [['vp8', 'av1', 'vp9']]), 'vp9');
+  assert.equal(chooseCodec(order, ['vp8', 'vp9', 'av1'], [['vp8', 'av1', 'vp9'], ['vp8', 'h264']]), 'vp8');
+  assert.equal(chooseCodec(['h264'], ['vp8'], []), 'vp8');
+  const codecs = [
+    { mimeType: 'video/VP8' },
+    { mimeType: 'video/rtx' },
+    { mimeType: 'video/H264', sdpFmtpLine: 'packetization-mode=0;profile-level-id=42001f' },
+    { mimeType: 'video/AV1' },
+  ];
+  assert.deepEqual(capabilities({ getCapabilities: () => ({ codecs }) }), ['vp8', 'av1']);
+  assert.deepEqual(capabilities({ getCapabilities: () => null }), ['vp8']);
 });
 
 test('quality in three words', () => {

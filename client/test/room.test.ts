@@ -73,11 +73,12 @@ interface Seen {
   recording: RecordingStatus[];
   muted: string[];
   ended: string[];
+  codecs: number;
 }
 
 function setUp(): { room: Room; sent: Element[]; seen: Seen; hear: (xml: string) => void; join: Promise<void> } {
   const sent: Element[] = [];
-  const seen: Seen = { chat: [], people: [], gone: [], recording: [], muted: [], ended: [] };
+  const seen: Seen = { chat: [], people: [], gone: [], recording: [], muted: [], ended: [], codecs: 0 };
   const stream = {
     jid: '1a2b3c4d-1@d/r',
     send: (stanza: Element) => void sent.push(parse(serialize(stanza))),
@@ -92,11 +93,12 @@ function setUp(): { room: Room; sent: Element[]; seen: Seen; hear: (xml: string)
     onSelf: () => undefined,
     onChat: (m) => void seen.chat.push(m),
     onRecording: (s) => void seen.recording.push(s),
+    onCodecs: () => void seen.codecs++,
     onMutedBy: (media, actor) => void seen.muted.push(`${media} ${actor}`),
     onJingle: () => 'ok',
     onEnded: (reason) => void seen.ended.push(reason),
   };
-  const room = new Room(stream, { room: 'r', muc: 'm', focus: 'focus.d', name: 'Ann & Bea' }, events);
+  const room = new Room(stream, { room: 'r', muc: 'm', focus: 'focus.d', name: 'Ann & Bea', codecs: ['vp8', 'av1'] }, events);
   return { room, sent, seen, hear: (input) => room.handle(parse(input)), join: room.join() };
 }
 
@@ -111,7 +113,7 @@ test('joining: allocation and presence in one go, others before oneself, recordi
   assert.equal(own.attrs['to'], 'r@m/1a2b3c4d');
   assert.ok(first(own, 'x', 'http://jabber.org/protocol/muc'));
   assert.equal(text(first(own, 'nick')), 'Ann & Bea');
-  assert.equal(text(first(own, 'jitsi_participant_codecList')), 'vp8');
+  assert.equal(text(first(own, 'jitsi_participant_codecList')), 'vp8,av1');
   hear(presence('focus', "<jibri-recording-status xmlns='http://jitsi.org/protocol/jibri' session_id='q' status='on' recording_mode='file'/>"));
   hear(presence('b', "<nick xmlns='http://jabber.org/protocol/nick'>Bob</nick><SourceInfo>{&quot;b-a0&quot;:{&quot;muted&quot;:false}}</SourceInfo>"));
   hear(presence('1a2b3c4d', '', "<status code='110'/>"));
@@ -128,6 +130,26 @@ test('joining: allocation and presence in one go, others before oneself, recordi
   assert.deepEqual(seen.gone, ['b']);
   room.publish({ raisedHandAt: 5 });
   assert.equal(text(first(sent.at(-1), 'jitsi_participant_raisedHand')), '5');
+});
+
+test('codecs: what the school allows, and what each member can show', async () => {
+  const { room, seen, hear, join } = setUp();
+  hear(presence('1a2b3c4d', '', "<status code='110'/>"));
+  await join;
+  hear(
+    presence(
+      'focus',
+      "<conference-properties xmlns='http://jitsi.org/protocol/focus'><property key='visitor-codecs' value='av1,vp8'/></conference-properties>",
+    ),
+  );
+  assert.deepEqual(room.allowedCodecs, ['av1', 'vp8']);
+  hear(presence('b', '<jitsi_participant_codecList>vp9,vp8</jitsi_participant_codecList>'));
+  hear(presence('c', '<jitsi_participant_codecType>h264</jitsi_participant_codecType>'));
+  hear(presence('d'));
+  assert.deepEqual([...room.participants.values()].map((p) => p.codecs), [['vp9', 'vp8'], ['h264'], ['vp8']]);
+  const before = seen.codecs;
+  hear("<presence xmlns='jabber:client' from='r@m/c' type='unavailable'/>");
+  assert.equal(seen.codecs, before + 1);
 });
 
 test('a refused join says why', async () => {

@@ -34,6 +34,7 @@ int api_configure(struct api *api, const struct api_settings *settings)
         return ERR_LIMIT;
     (void)slice_copy(slice_str(settings->url), api->url, sizeof api->url);
     (void)slice_copy(slice_str(settings->domain), api->domain, sizeof api->domain);
+    (void)slice_copy(slice_str(settings->codecs), api->codecs, sizeof api->codecs); /* checked */
     api->token_secret = settings->token_secret;
     api->demo = settings->demo;
     return 0;

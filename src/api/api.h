@@ -20,6 +20,7 @@ struct api_now {
 struct api_settings {
     const char *url;    /* public, without slash at its end; "": the request's Host says it */
     const char *domain; /* of XMPP addresses */
+    const char *codecs; /* of video, most preferred first, by blanks */
     struct slice token_secret; /* HS256, shared with signal */
     bool demo;
 };

@@ -34,6 +34,7 @@ struct api {
     struct sql *sql;
     char url[CALL_URL_SIZE];
     char domain[256];
+    char codecs[64];
     struct slice token_secret;
     bool demo;
     struct api_output output;

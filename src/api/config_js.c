@@ -17,16 +17,33 @@ static json_t *hosts_json(const struct call *call)
     return json_pack("{s:s,s:s,s:s}", "domain", domain, "muc", muc, "focus", focus);
 }
 
-/* VP8 is what the bridge forwards; simulcast and transport-wide feedback are what it counts on. */
-static json_t *media_json(void)
+/* "vp8 av1" as ["VP8", "AV1"]. */
+static json_t *codecs_json(const char *words)
+{
+    json_t *list = json_array();
+    struct slice rest = slice_str(words);
+    while (rest.len > 0) {
+        char name[16];
+        if (!slice_copy(slice_cut(&rest, ' '), name, sizeof name))
+            continue;
+        for (char *c = name; *c; c++)
+            if (*c >= 'a' && *c <= 'z')
+                *c = (char)(*c - 'a' + 'A');
+        (void)json_array_append_new(list, json_string(name)); /* short of memory: one less */
+    }
+    return list;
+}
+
+/* Simulcast and transport-wide feedback are what the bridge counts on. */
+static json_t *media_json(const char *codecs)
 {
     return json_pack(
-        "{s:{s:b},s:{s:b},s:{s:[s],s:[s],s:b},s:{s:b},s:b,s:b,s:b,s:b,s:b,s:b,s:b,s:i,s:i}", "p2p",
+        "{s:{s:b},s:{s:b},s:{s:o,s:o,s:b},s:{s:b},s:b,s:b,s:b,s:b,s:b,s:b,s:b,s:i,s:i}", "p2p",
         "enabled", 0, "flags", "ssrcRewritingEnabled", 1, "videoQuality", "codecPreferenceOrder",
-        "VP8", "mobileCodecPreferenceOrder", "VP8", "enableAdaptiveMode", 0, "bridgeChannel",
-        "preferSctp", 0, "enableTcc", 1, "enableRemb", 0, "enableOpusRed", 0, "enableIceRestart", 0,
-        "disableSimulcast", 0, "enableWebsocketResume", 1, "useTurnUdp", 0, "channelLastN", 25,
-        "resolution", 720);
+        codecs_json(codecs), "mobileCodecPreferenceOrder", codecs_json(codecs),
+        "enableAdaptiveMode", 0, "bridgeChannel", "preferSctp", 0, "enableTcc", 1, "enableRemb", 0,
+        "enableOpusRed", 0, "enableIceRestart", 0, "disableSimulcast", 0, "enableWebsocketResume",
+        1, "useTurnUdp", 0, "channelLastN", 25, "resolution", 720);
 }
 
 /* Nothing is asked of a host that is not ours, and nothing is offered that we do not have. */
@@ -50,7 +67,7 @@ static json_t *config_json(const struct call *call)
     join_websocket(call->base, websocket);
     json_t *config = json_pack("{s:o,s:s,s:s}", "hosts", hosts_json(call), "websocket", websocket,
                                "defaultLanguage", "en");
-    json_t *parts[] = {media_json(), quiet_json()};
+    json_t *parts[] = {media_json(call->api->codecs), quiet_json()};
     int failed = config == NULL;
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         failed |= !parts[i] || json_object_update(config, parts[i]);

@@ -17,7 +17,7 @@ static const char check[] =
     "a(k.hosts.domain==='meet.example','domain');a(k.hosts.muc==='conference.meet.example','muc');"
     "a(k.websocket==='wss://school.example/xmpp-websocket','websocket');"
     "a(k.p2p.enabled===false,'p2p');a(typeof k.flags.ssrcRewritingEnabled==='boolean','rewriting');"
-    "a(k.videoQuality.codecPreferenceOrder.join()==='VP8','codecs');a(!('bosh' in k),'bosh');"
+    "a(k.videoQuality.codecPreferenceOrder.join()==='VP8,AV1','codecs');a(!('bosh' in k),'bosh');"
     "a(k.disableThirdPartyRequests===true,'third "
     "parties');a(k.gravatar.disabled===true,'gravatar');"
     "a(k.analytics.disabled===true,'analytics');"
@@ -54,6 +54,7 @@ static void scripts_evaluate_without_a_browser(void **state)
     struct bench b;
     struct api_settings settings = {.url = "https://school.example",
                                     .domain = "meet.example",
+                                    .codecs = "vp8 av1",
                                     .token_secret = {(const uint8_t *)"0123456789abcdef", 16}};
     bench_init(&b, &settings);
     assert_int_equal(bench_ask(&b, NULL, "GET", "/config.js", NULL), 200);

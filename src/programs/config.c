@@ -11,7 +11,19 @@
 #define VALUE_MAX 1024
 #define LIST_MAX 64
 
-enum type { TEXT, NUMBER, SWITCH, CHOICE, NAME, PATH, ENDPOINT, ADDRESS, ADDRESSES, ISSUERS };
+enum type {
+    TEXT,
+    NUMBER,
+    SWITCH,
+    CHOICE,
+    CHOICES,
+    NAME,
+    PATH,
+    ENDPOINT,
+    ADDRESS,
+    ADDRESSES,
+    ISSUERS
+};
 
 struct key {
     const char *name;
@@ -72,6 +84,9 @@ static const struct key keys[] = {
     {"media.batching", SWITCH, "yes", "bridge", 0, 0, 0, 0,
      "Many packets per system call, and encryption made for this processor. no: one by one through "
      "OpenSSL, to compare with, or where a driver gets segments wrong."},
+    {"media.codecs", CHOICES, "vp8 vp9 h264 av1", "signal web", "vp8 vp9 h264 av1", 0, 0, 0,
+     "Video codecs that may be sent, by blanks, most preferred first. What somebody in the class "
+     "cannot show, nobody sends. VP8 costs a computer least; VP9 and AV1 need less of the line."},
     {"media.slots", NUMBER, "50", "bridge", 0, "streams", 1, 50,
      "Streams of each kind that a client with SSRC rewriting is sent side by side; with fewer, "
      "voices "
@@ -129,6 +144,25 @@ static bool has_word(const char *words, struct slice word)
         if (slice_eq(slice_cut(&rest, ' '), word))
             return true;
     return false;
+}
+
+/* Several of the choices, none twice. */
+static bool are_choices(const char *choices, struct slice value)
+{
+    struct slice before = value;
+    struct slice rest = value;
+    before.len = 0;
+    while (rest.len > 0) {
+        struct slice word = slice_cut(&rest, ' ');
+        struct slice earlier = before;
+        if (word.len == 0 || !has_word(choices, word))
+            return false;
+        while (earlier.len > 0)
+            if (slice_eq(slice_cut(&earlier, ' '), word))
+                return false;
+        before.len = (size_t)(word.data + word.len - value.data);
+    }
+    return before.len > 0;
 }
 
 static bool is_name(struct slice value)
@@ -255,6 +289,11 @@ static json_t *read_value(const struct key *key, struct slice value, struct buf 
         if (has_word(key->choices, value))
             return text_value(value);
         buf_printf(reason, "must be one of: %s", key->choices);
+        return NULL;
+    case CHOICES:
+        if (are_choices(key->choices, value))
+            return text_value(value);
+        buf_printf(reason, "must be some of: %s", key->choices);
         return NULL;
     case NAME:
         wish = is_name(value) ? NULL : "a name of letters, digits, dots and hyphens";

@@ -70,6 +70,8 @@ static void test_complaints(void **state)
         {"host", "line 1: a line is: key = value"},
         {"client = \"/srv", "line 1: a line is: key = value"},
         {"[media", "line 1: a section is [name]"},
+        {"media.codecs = vp8 theora", "line 1: media.codecs must be some of: vp8 vp9 h264 av1"},
+        {"media.codecs = vp8 vp8", "line 1: media.codecs must be some of: vp8 vp9 h264 av1"},
         {"log.level = loud", "line 1: log.level must be one of: error warn info debug"},
         {"listen.http = 1:2:3", "line 1: listen.http must be a port, address:port, off or auto"},
         {"media.public_address = here",

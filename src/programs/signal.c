@@ -294,6 +294,7 @@ static int read_config(struct signal *s, json_t *settings, struct realm_config *
 {
     const char *domain = setting(settings, "xmpp.domain");
     const char *url = setting(settings, "url");
+    const char *codecs = setting(settings, "media.codecs");
     bool open = json_is_true(json_object_get(settings, "rooms.open"));
     if (url && strncmp(url, "http", 4) == 0)
         (void)snprintf(s->websocket, sizeof s->websocket, "ws%s", url + 4); /* a cut one: no use */
@@ -305,6 +306,7 @@ static int read_config(struct signal *s, json_t *settings, struct realm_config *
         .occupants_max = (size_t)number_setting(settings, "limits.participants", 500),
         .rooms_max = (size_t)number_setting(settings, "limits.rooms", 1000) + IDLE_ROOMS,
         .sessions_max = SESSIONS_MAX,
+        .codecs = codecs && codecs[0] ? codecs : "vp8",
         .tokens = {.leeway = CLOCK_LEEWAY},
         .ids = {fill_random, NULL},
         .services = json_object_get(settings, "services"),

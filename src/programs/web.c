@@ -69,6 +69,7 @@ static struct api_settings read_settings(struct web *web, json_t *settings)
     const char *url = json_string_value(json_object_get(settings, "url"));
     const char *domain = json_string_value(json_object_get(settings, "xmpp.domain"));
     const char *secret = json_string_value(json_object_get(settings, "token_secret"));
+    const char *codecs = json_string_value(json_object_get(settings, "media.codecs"));
     int err = secret_from_hex(slice_str(secret), web->secret, sizeof web->secret, &web->secret_len);
     if (err || web->secret_len < 16)
         die("token_secret is no secret", err);
@@ -76,6 +77,7 @@ static struct api_settings read_settings(struct web *web, json_t *settings)
         .url = host && host[0] && url ? url : "",
         .domain = domain && domain[0] ? domain : "meet.darasa",
         .token_secret = slice_of(web->secret, web->secret_len),
+        .codecs = codecs && codecs[0] ? codecs : "vp8",
         .demo = json_is_true(json_object_get(settings, "demo")),
     };
 }

@@ -9,6 +9,9 @@
 #include "room/sources.h"
 #include "xmpp/bucket.h"
 #include "xmpp/caps.h"
+
+#define CODECS_MAX 4
+#define CODECS_TEXT 32 /* all their names, by commas */
 #include "xmpp/ns.h"
 
 /* The worker's number is one base-36 digit of the ICE user name. */
@@ -251,6 +254,8 @@ struct event {
 
 struct realm {
     struct realm_config config;
+    uint8_t codecs[CODECS_MAX]; /* allowed, most preferred first; indices of codecs.c */
+    size_t codec_count;
     char muc[300];
     char focus_host[300];
     char focus_jid[300]; /* as named in the conference request's answer */
@@ -391,6 +396,19 @@ void focus_send_mute(struct realm *r, struct occupant *o, enum media media, cons
 
 /* offer.c */
 void offer_send(struct realm *r, struct occupant *o);
+void offer_feedback(struct xml_writer *w, const char *type, const char *subtype);
+void offer_parameter(struct xml_writer *w, const char *name, const char *value);
+void offer_extension(struct xml_writer *w, unsigned id, const char *uri);
+
+/* codecs.c */
+/* Allowed codecs in order of preference, by blanks; unknown words are passed over, none is VP8. */
+void codecs_configure(struct realm *r, const char *words);
+/* All that are allowed, by commas. */
+void codecs_list(const struct realm *r, char out[CODECS_TEXT]);
+/* Those of a member's own list that are allowed, in its order; never empty. */
+void codecs_filter(const struct realm *r, struct slice list, char out[CODECS_TEXT]);
+/* Payload types of all that are allowed, and the extension that they need. */
+void codecs_offer(const struct realm *r, struct xml_writer *w, const struct caps *caps);
 
 /* jingle.c */
 void jingle_iq(struct realm *r, struct session *s, struct occupant *o, const struct xml_node *iq);

@@ -5,7 +5,7 @@
 #include "proto/offer.h"
 #include "room/inner.h"
 
-static void put_feedback(struct xml_writer *w, const char *type, const char *subtype)
+void offer_feedback(struct xml_writer *w, const char *type, const char *subtype)
 {
     xml_open(w, "rtcp-fb", NS_JINGLE_RTCP_FB);
     xml_put_str(w, "type", type);
@@ -14,7 +14,7 @@ static void put_feedback(struct xml_writer *w, const char *type, const char *sub
     xml_close(w);
 }
 
-static void put_parameter(struct xml_writer *w, const char *name, const char *value)
+void offer_parameter(struct xml_writer *w, const char *name, const char *value)
 {
     xml_open(w, "parameter", NS_JINGLE_RTP);
     xml_put_str(w, "name", name);
@@ -22,15 +22,7 @@ static void put_parameter(struct xml_writer *w, const char *name, const char *va
     xml_close(w);
 }
 
-static void open_payload(struct xml_writer *w, unsigned id, const char *name, unsigned clock)
-{
-    xml_open(w, "payload-type", NS_JINGLE_RTP);
-    xml_put_u64(w, "id", id);
-    xml_put_str(w, "name", name);
-    xml_put_u64(w, "clockrate", clock);
-}
-
-static void put_extension(struct xml_writer *w, unsigned id, const char *uri)
+void offer_extension(struct xml_writer *w, unsigned id, const char *uri)
 {
     xml_open(w, "rtp-hdrext", NS_JINGLE_HDREXT);
     xml_put_u64(w, "id", id);
@@ -40,32 +32,17 @@ static void put_extension(struct xml_writer *w, unsigned id, const char *uri)
 
 static void put_audio(struct xml_writer *w, const struct caps *caps)
 {
-    open_payload(w, OFFER_PT_OPUS, "opus", OFFER_CLOCK_AUDIO);
+    xml_open(w, "payload-type", NS_JINGLE_RTP);
+    xml_put_u64(w, "id", OFFER_PT_OPUS);
+    xml_put_str(w, "name", "opus");
+    xml_put_u64(w, "clockrate", OFFER_CLOCK_AUDIO);
     xml_put_str(w, "channels", "2");
-    put_parameter(w, "minptime", "10");
-    put_parameter(w, "useinbandfec", "1");
+    offer_parameter(w, "minptime", "10");
+    offer_parameter(w, "useinbandfec", "1");
     if (caps->tcc)
-        put_feedback(w, "transport-cc", NULL);
+        offer_feedback(w, "transport-cc", NULL);
     xml_close(w);
-    put_extension(w, OFFER_EXT_AUDIO_LEVEL, "urn:ietf:params:rtp-hdrext:ssrc-audio-level");
-}
-
-static void put_video(struct xml_writer *w, const struct caps *caps)
-{
-    char apt[8];
-    open_payload(w, OFFER_PT_VP8, "VP8", OFFER_CLOCK_VIDEO);
-    put_feedback(w, "ccm", "fir");
-    put_feedback(w, "nack", NULL);
-    put_feedback(w, "nack", "pli");
-    if (caps->tcc)
-        put_feedback(w, "transport-cc", NULL);
-    xml_close(w);
-    if (!caps->rtx)
-        return;
-    (void)snprintf(apt, sizeof apt, "%u", (unsigned)OFFER_PT_VP8); /* fits */
-    open_payload(w, OFFER_PT_RTX_VP8, "rtx", OFFER_CLOCK_VIDEO);
-    put_parameter(w, "apt", apt);
-    xml_close(w);
+    offer_extension(w, OFFER_EXT_AUDIO_LEVEL, "urn:ietf:params:rtp-hdrext:ssrc-audio-level");
 }
 
 /* The source from which the bridge's own RTCP comes. */
@@ -74,8 +51,8 @@ static void put_feedback_source(struct xml_writer *w, const struct room *room, b
     xml_open(w, "source", NS_JINGLE_SOURCES);
     xml_put_u64(w, "ssrc", room->feedback_ssrcs[video]);
     xml_put_str(w, "name", video ? "jvb-v0" : "jvb-a0");
-    put_parameter(w, "msid",
-                  video ? "mixedmslabel mixedlabelvideo0" : "mixedmslabel mixedlabelaudio0");
+    offer_parameter(w, "msid",
+                    video ? "mixedmslabel mixedlabelvideo0" : "mixedmslabel mixedlabelaudio0");
     xml_open(w, "ssrc-info", NS_JITMEET);
     xml_put_str(w, "owner", "jvb");
     xml_close(w);
@@ -94,17 +71,19 @@ static void put_remote_sources(struct xml_writer *w, const struct occupant *o, b
     }
 }
 
-static void put_description(struct xml_writer *w, const struct occupant *o, bool video)
+static void put_description(struct realm *r, struct xml_writer *w, const struct occupant *o,
+                            bool video)
 {
     xml_open(w, "description", NS_JINGLE_RTP);
     xml_put_str(w, "media", video ? "video" : "audio");
     if (video)
-        put_video(w, &o->caps);
+        codecs_offer(r, w, &o->caps);
     else
         put_audio(w, &o->caps);
     if (o->caps.tcc)
-        put_extension(w, OFFER_EXT_TRANSPORT_CC,
-                      "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01");
+        offer_extension(
+            w, OFFER_EXT_TRANSPORT_CC,
+            "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01");
     xml_empty(w, "extmap-allow-mixed", NS_JINGLE_HDREXT);
     xml_empty(w, "rtcp-mux", NS_JINGLE_RTP);
     put_feedback_source(w, o->room, video);
@@ -191,7 +170,7 @@ static void put_content(struct realm *r, struct xml_writer *w, const struct occu
     xml_put_str(w, "creator", "initiator");
     xml_put_str(w, "name", video ? "video" : "audio");
     xml_put_str(w, "senders", "both");
-    put_description(w, o, video);
+    put_description(r, w, o, video);
     put_transport(r, w, o, hello);
     xml_close(w);
 }

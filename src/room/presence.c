@@ -138,11 +138,13 @@ void presence_show(struct realm *r, struct occupant *o)
 void presence_focus(struct realm *r, struct room *room, bool show)
 {
     char created[24];
+    char codecs[CODECS_TEXT];
     (void)snprintf(created, sizeof created, "%lld", (long long)room->created_ms); /* fits */
+    codecs_list(r, codecs); /* members, alone or not, send nothing else */
     const char *const properties[][2] = {{"created-ms", created},
                                          {"support-terminate-restart", "true"},
                                          {"bridge-count", "1"},
-                                         {"visitor-codecs", "vp8"}};
+                                         {"visitor-codecs", codecs}};
     struct xml_writer *w =
         xmpp_begin_stanza(r->xmpp, "presence", NULL, room->focus, NULL, slice_of(NULL, 0));
     xml_open(w, "x", NS_MUC_USER);
@@ -230,9 +232,33 @@ static bool says(const struct xml_node *c, const char *word)
     return slice_eq_str(slice_trim(xml_text(c)), word);
 }
 
+static bool lists_codecs(const struct xml_node *c)
+{
+    return slice_eq_str(c->name, "jitsi_participant_codecList") ||
+           slice_eq_str(c->name, "jitsi_participant_codecType");
+}
+
+/* Others choose their codec from these lists: they may hold nothing that was not offered. Who has
+ * none is not passed over. */
+static void put_codecs(const struct realm *r, struct xml_writer *w, const struct xml_node *stanza)
+{
+    char codecs[CODECS_TEXT];
+    bool any = false;
+    for (const struct xml_node *c = stanza->first; c; c = c->next) {
+        if (!lists_codecs(c))
+            continue;
+        any = true;
+        codecs_filter(r, xml_text(c), codecs);
+        buf_printf(w->out, "<%.*s>%s</%.*s>", SLICE_ARG(c->name), codecs, SLICE_ARG(c->name));
+    }
+    if (any)
+        return;
+    codecs_filter(r, slice_of(NULL, 0), codecs);
+    buf_printf(w->out, "<jitsi_participant_codecList>%s</jitsi_participant_codecList>", codecs);
+}
+
 /* Elements that we read; true: it is not to be copied. */
-static bool read_child(struct realm *r, struct occupant *o, const struct xml_node *c,
-                       struct xml_writer *w)
+static bool read_child(struct occupant *o, const struct xml_node *c)
 {
     if (slice_eq_str(c->name, "nick")) {
         if (!o->session->token.present || !o->session->token.name[0])
@@ -246,14 +272,8 @@ static bool read_child(struct realm *r, struct occupant *o, const struct xml_nod
         free(text);
         return true;
     }
-    if (slice_eq_str(c->name, "jitsi_participant_codecList") ||
-        slice_eq_str(c->name, "jitsi_participant_codecType")) {
-        /* Others choose their codec from this list: it may hold nothing that was not offered. */
-        char name[32];
-        if (slice_copy(c->name, name, sizeof name))
-            buf_printf(w->out, "<%s>vp8</%s>", name, name);
-        return true;
-    }
+    if (lists_codecs(c))
+        return true; /* put_codecs has it */
     if (slice_eq_str(c->name, "c")) {
         (void)slice_copy(xml_get(c, "ver"), o->ver, sizeof o->ver);    /* a cut one hits nothing */
         (void)slice_copy(xml_get(c, "node"), o->node, sizeof o->node); /* likewise */
@@ -275,8 +295,9 @@ void presence_clean(struct realm *r, struct occupant *o, const struct xml_node *
     xml_writer_init(&w, &markup);
     o->shown.hand = false;
     for (const struct xml_node *c = stanza->first; c; c = c->next)
-        if (c->name.len > 0 && !is_forged(c) && !is_withheld(o, c) && !read_child(r, o, c, &w))
+        if (c->name.len > 0 && !is_forged(c) && !is_withheld(o, c) && !read_child(o, c))
             xml_copy(&w, c);
+    put_codecs(r, &w, stanza);
     buf_add_byte(&markup, 0);
     if (!markup.failed)
         replace_string(&o->children, strndup((char *)markup.data, markup.len));

@@ -103,6 +103,7 @@ struct realm *realm_new(const struct realm_config *config)
     if (!r)
         return NULL;
     r->config = *config;
+    codecs_configure(r, config->codecs);
     (void)snprintf(r->muc, sizeof r->muc, "conference.%s", config->domain);
     (void)snprintf(r->focus_host, sizeof r->focus_host, "focus.%s", config->domain);
     (void)snprintf(r->focus_jid, sizeof r->focus_jid, "focus@auth.%s", config->domain);

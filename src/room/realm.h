@@ -19,6 +19,7 @@ struct realm_config {
     size_t occupants_max; /* of one room; at most 1000 */
     size_t rooms_max;
     size_t sessions_max;
+    const char *codecs; /* of video, allowed, most preferred first: "vp8 vp9 h264 av1" */
     struct token_config tokens;
     struct ids ids;
     json_t *services; /* XEP-0215, may be NULL */

@@ -41,6 +41,7 @@ struct world *world_new(bool strict)
         .occupants_max = 600,
         .sessions_max = 1000,
         .rooms_max = 1000,
+        .codecs = "vp8 av1 h264",
         .tokens = {.domain = D,
                    .key_count = 1,
                    .keys = {{.jwt = {JWT_HS256, SLICE(WORLD_KEY)},

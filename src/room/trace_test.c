@@ -17,9 +17,9 @@ static void newcomer_is_shown_everybody_then_itself(void **state)
     /* In this order: focus, others, metadata, oneself, subject. */
     assert_non_null(strstr(a->inbox[0], "from='" R "/focus'"));
     assert_non_null(strstr(a->inbox[0], "jid='focus@auth.meet.example/focus'"));
-    assert_non_null(strstr(a->inbox[0], "key='visitor-codecs' value='vp8'"));
+    assert_non_null(strstr(a->inbox[0], "key='visitor-codecs' value='vp8,av1,h264'"));
     assert_non_null(strstr(a->inbox[1], b->nick));
-    assert_non_null(strstr(a->inbox[1], ">vp8</jitsi_participant_codecList>"));
+    assert_non_null(strstr(a->inbox[1], ">av1,vp8,h264</jitsi_participant_codecList>"));
     assert_non_null(strstr(a->inbox[2], "room_metadata"));
     assert_non_null(strstr(a->inbox[3], "code='110'"));
     assert_non_null(strstr(a->inbox[3], a->nick));

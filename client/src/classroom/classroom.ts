@@ -1,5 +1,6 @@
 /* The live class in this browser: joins signalling and media and gives the pages one state to draw. */
 import { Join, socketUrl } from '../api';
+import { capabilities, chooseCodec, parseCodecs } from '../media/codecs';
 import type { Purpose } from '../media/encodings';
 import { canUseDevices } from '../media/devices';
 import { keepAwake } from '../media/awake';
@@ -343,13 +344,15 @@ export class Classroom {
   private startRoom(): void {
     const { stream, join } = this;
     if (!stream || !join || this.room) return;
-    const room = new Room(stream, { room: join.room, muc: join.muc, focus: join.focus, name: join.me.name }, {
+    const codecs = capabilities(RTCRtpReceiver);
+    const room = new Room(stream, { room: join.room, muc: join.muc, focus: join.focus, name: join.me.name, codecs }, {
       onParticipant: (participant, isNew) => this.participant(participant, isNew),
       onGone: (participant) => this.gone(participant),
       onSelf: (participant) => this.self(participant),
       onChat: (message) => this.received(message),
       onRecording: (status) => this.recordingChanged(status),
       onMutedBy: (media, actor) => this.mutedBy(media, actor),
+      onCodecs: () => this.codecsChanged(),
       onJingle: (_, jingle) => this.jingle(jingle),
       onEnded: (reason, detail) => this.roomEnded(reason, detail),
     });
@@ -664,6 +667,7 @@ export class Classroom {
       },
     });
     this.peer = peer;
+    this.codecsChanged();
     this.probe = new QualityProbe();
     for (const purpose of PURPOSES) {
       const track = this.publisher.sending(purpose);
@@ -672,6 +676,14 @@ export class Classroom {
     const url = session.webSockets[0];
     if (url) this.channel = this.openChannel(url, peer);
     return peer;
+  }
+
+  /** What we send follows whoever can show least. */
+  private codecsChanged(): void {
+    const { room, peer } = this;
+    if (!room || !peer) return;
+    const others = [...room.participants.values()].map((participant) => parseCodecs(participant.codecs.join(',')));
+    peer.setCodec(chooseCodec(parseCodecs(room.allowedCodecs.join(',')), capabilities(RTCRtpSender), others));
   }
 
   private openChannel(url: string, peer: Peer): BridgeChannel {

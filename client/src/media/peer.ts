@@ -5,6 +5,7 @@ import type { Mapping } from '../signalling/bridge-channel';
 import type { Answer, Session, Source } from '../signalling/jingle';
 import { addSimulcast, buildOffer, Line, readAnswer, SentSsrcs, sentSsrcs } from './sdp';
 import { ReceiveSlot, Slots } from './slots';
+import type { Codec } from './codecs';
 import { applyEncodings, Purpose } from './encodings';
 
 export interface PeerEvents {
@@ -46,6 +47,7 @@ export class Peer {
   private chain: Promise<unknown> = Promise.resolve();
   private version = 1;
   private nextMid = 0;
+  private codec: Codec = 'vp8';
   private updateTimer: ReturnType<typeof setTimeout> | null = null;
   private closed = false;
   private started = false;
@@ -97,6 +99,17 @@ export class Peer {
     const send = this.sendLine(purpose);
     send.track = track;
     return this.enqueue(() => this.applyTrack(purpose, send));
+  }
+
+  /** Sends video in this codec from now on. */
+  setCodec(codec: Codec): void {
+    if (codec === this.codec) return;
+    this.codec = codec;
+    void this.enqueue(async () => {
+      // Where encodings do not say it, the order of the offer does.
+      if (isFirefox() && this.started) await this.negotiate();
+      for (const [purpose, send] of this.sends) await this.applyLimit(purpose, send);
+    }).catch(() => undefined);
   }
 
   /** The bridge's wish for what we send: no more than this height, 0 for nothing, -1 for no limit. */
@@ -175,7 +188,13 @@ export class Peer {
   private async negotiate(): Promise<string> {
     const { pc } = this;
     const rids = isFirefox();
-    const sdp = buildOffer({ session: this.options.session, lines: this.lines, version: this.version++, rids });
+    const sdp = buildOffer({
+      session: this.options.session,
+      lines: this.lines,
+      version: this.version++,
+      rids,
+      codec: this.codec,
+    });
     await pc.setRemoteDescription({ type: 'offer', sdp });
     const byMid = new Map(pc.getTransceivers().map((t) => [t.mid, t]));
     for (const send of this.sends.values()) {
@@ -224,7 +243,8 @@ export class Peer {
 
   private async applyLimit(purpose: Purpose, send: SendLine): Promise<void> {
     const sender = send.transceiver?.sender;
-    if (sender && send.wanted && purpose !== 'microphone') await applyEncodings(sender, purpose, send.maxHeight);
+    if (!sender || !send.wanted || purpose === 'microphone') return;
+    await applyEncodings(sender, { purpose, maxHeight: send.maxHeight, codec: this.codec, selects: !isFirefox() });
   }
 
   private updateSoon(): void {

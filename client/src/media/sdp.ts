@@ -55,6 +55,8 @@ export interface OfferOptions {
   version: number;
   /** Ask for simulcast by RIDs (Firefox); Chromium's is written into the answer instead. */
   rids: boolean;
+  /** Video to be sent by us: put first. */
+  codec?: string;
 }
 
 const RIDS = ['1', '2', '3'];
@@ -67,9 +69,18 @@ function bridgeSlot(session: Session, kind: Kind): Slot | null {
   return { ssrc: source.ssrc, rtx: source.rtx, streamId: streamId || 'mixedmslabel', trackId: trackId || `mixed-${kind}` };
 }
 
+/** Payload types of a line: what we send goes by the first of them. */
+function payloadsOf(options: OfferOptions, line: Line): Payload[] {
+  const { payloads } = options.session.media[line.kind];
+  const first = payloads.filter((p) => p.name.toLowerCase() === options.codec);
+  if (line.kind !== 'video' || line.role !== 'send' || first.length === 0) return payloads;
+  return [...first, ...payloads.filter((p) => !first.includes(p))];
+}
+
 function mediaSection(options: OfferOptions, line: Line, index: number): string[] {
   const { session } = options;
   const media = session.media[line.kind];
+  const payloads = payloadsOf(options, line);
   const { transport } = session;
   const own = index < 2 && line.role === 'send' ? bridgeSlot(session, line.kind) : null;
   const slot = line.role === 'receive' ? line.slot : own;
@@ -77,7 +88,7 @@ function mediaSection(options: OfferOptions, line: Line, index: number): string[
   if (line.role === 'send') direction = own ? 'sendrecv' : 'recvonly';
   else if (slot) direction = 'sendonly';
   const out = [
-    `m=${line.kind} 9 UDP/TLS/RTP/SAVPF ${media.payloads.map((p) => p.id).join(' ')}`,
+    `m=${line.kind} 9 UDP/TLS/RTP/SAVPF ${payloads.map((p) => p.id).join(' ')}`,
     'c=IN IP4 0.0.0.0',
     'a=rtcp:9 IN IP4 0.0.0.0',
     `a=ice-ufrag:${transport.ufrag}`,
@@ -88,7 +99,7 @@ function mediaSection(options: OfferOptions, line: Line, index: number): string[
     `a=${direction}`,
     'a=rtcp-mux',
     ...media.extensions.map((e) => `a=extmap:${e.id} ${e.uri}`),
-    ...media.payloads.flatMap(payloadLines),
+    ...payloads.flatMap(payloadLines),
   ];
   if (line.role === 'send' && line.simulcast && options.rids) {
     out.push(...RIDS.map((rid) => `a=rid:${rid} recv`), `a=simulcast:recv ${RIDS.join(';')}`);

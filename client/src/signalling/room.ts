@@ -22,6 +22,8 @@ export interface Participant {
   userId: string;
   raisedHandAt: number;
   sources: Record<string, SourceState>;
+  /** Video that this member can show. */
+  codecs: string[];
   /** Of ourselves: what the server lets us do now, by Jitsi's names of features. */
   may?: Record<string, boolean>;
 }
@@ -60,6 +62,8 @@ export interface RoomEvents {
   onChat(message: ChatMessage): void;
   onRecording(status: RecordingStatus): void;
   onMutedBy(media: MuteMedia, actor: string): void;
+  /** What the school allows or somebody can show may have changed. */
+  onCodecs(): void;
   onJingle(iq: Element, jingle: Element): 'ok' | 'unknown-session' | 'bad-request';
   onEnded(reason: LeaveReason, detail: string): void;
 }
@@ -69,6 +73,8 @@ export interface RoomOptions {
   muc: string;
   focus: string;
   name: string;
+  /** Video that we can show. */
+  codecs: readonly string[];
 }
 
 /** What our presence says besides name and capabilities. */
@@ -143,6 +149,8 @@ export class Room {
   /** Our endpoint id: known as soon as the stream is bound. */
   readonly id: string;
   self: Participant | null = null;
+  /** Video codecs that the school allows, most preferred first. */
+  allowedCodecs: string[] = ['vp8'];
   private joined: { resolve: () => void; reject: (error: Error) => void } | null = null;
   private left: (() => void) | null = null;
   private published: Published = { sources: {}, raisedHandAt: 0 };
@@ -301,7 +309,7 @@ export class Room {
         { xmlns: NS.client, to: this.ownJid },
         join,
         capsElement(),
-        xml('jitsi_participant_codecList', null, 'vp8'),
+        xml('jitsi_participant_codecList', null, this.options.codecs.join(',')),
         xml('nick', { xmlns: NS.nick }, this.options.name),
         raisedHandAt ? xml('jitsi_participant_raisedHand', null, String(raisedHandAt)) : null,
         xml('SourceInfo', null, JSON.stringify(sources)),
@@ -396,6 +404,7 @@ export class Room {
     if (!participant) return;
     this.participants.delete(nick);
     this.events.onGone(participant);
+    this.events.onCodecs();
   }
 
   private end(reason: LeaveReason, detail: string): void {
@@ -418,6 +427,7 @@ export class Room {
       userId: '',
       raisedHandAt: 0,
       sources: {},
+      codecs: [],
     };
     participant.name = (text(first(presence, 'nick', NS.nick)) || text(first(identity, 'name')) || nick).slice(0, 200);
     participant.jid = item?.attrs['jid'] ?? participant.jid;
@@ -425,8 +435,11 @@ export class Room {
     participant.userId = text(first(identity, 'id'));
     participant.raisedHandAt = hand > 0 ? hand : 0;
     participant.sources = sourcesOf(nick, presence);
+    const list = first(presence, 'jitsi_participant_codecList') ?? first(presence, 'jitsi_participant_codecType');
+    participant.codecs = (text(list) || 'vp8').split(',');
     if (!isSelf) {
       this.participants.set(nick, participant);
+      this.events.onCodecs();
       this.events.onParticipant(participant, !known);
       return;
     }
@@ -437,6 +450,12 @@ export class Room {
   }
 
   private focusPresence(presence: Element): void {
+    const properties = first(presence, 'conference-properties', NS.focus);
+    const allowed = (properties ? elements(properties, 'property') : []).find((p) => p.attrs['key'] === 'visitor-codecs');
+    if (allowed) {
+      this.allowedCodecs = (allowed.attrs['value'] ?? '').split(',');
+      this.events.onCodecs();
+    }
     const status = first(presence, 'jibri-recording-status', NS.jibri);
     if (!status || (status.attrs['recording_mode'] ?? 'file') !== 'file') return;
     const state = status.attrs['status'] ?? 'off';

@@ -1,0 +1,36 @@
+/* Which video codec we send: the first in the school's order that this browser can make and everybody in the
+ * class can show. Who joins without it makes all go over to the next. */
+
+export const CODECS = ['vp8', 'vp9', 'h264', 'av1'] as const;
+export type Codec = (typeof CODECS)[number];
+
+interface Capable {
+  getCapabilities(kind: string): { codecs: { mimeType: string; sdpFmtpLine?: string }[] } | null;
+}
+
+/** H.264 in packets as we negotiate it. */
+const usable = (codec: { mimeType: string; sdpFmtpLine?: string }): boolean =>
+  codec.mimeType.toLowerCase() !== 'video/h264' || (codec.sdpFmtpLine ?? '').includes('packetization-mode=1');
+
+/** What `RTCRtpSender` or `RTCRtpReceiver` says of itself; VP8 when it says nothing. */
+export function capabilities(side: Capable): Codec[] {
+  const list = side.getCapabilities('video')?.codecs.filter(usable) ?? [];
+  const found = CODECS.filter((codec) => list.some((c) => c.mimeType.toLowerCase() === `video/${codec}`));
+  return found.length > 0 ? found : ['vp8'];
+}
+
+export const parseCodecs = (list: string): Codec[] =>
+  list.toLowerCase().split(',').map((word) => word.trim()).flatMap((word) => CODECS.filter((codec) => codec === word));
+
+/** `others`: what each of the others can show. */
+export function chooseCodec(
+  order: readonly Codec[],
+  ours: readonly Codec[],
+  others: Iterable<readonly Codec[]>,
+): Codec {
+  const lists = [...others];
+  return order.find((codec) => ours.includes(codec) && lists.every((list) => list.includes(codec))) ?? 'vp8';
+}
+
+/** Spatial layers in one stream, instead of several streams. */
+export const isLayered = (codec: Codec): boolean => codec === 'vp9' || codec === 'av1';

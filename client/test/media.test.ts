@@ -169,6 +169,14 @@ test('what we send goes by the first payload type of its line', () => {
   const [, , sent, , received] = sectionsOf(sdp);
   assert.match(sent ?? '', /^m=video 9 UDP\/TLS\/RTP\/SAVPF 101 100/);
   assert.match(received ?? '', /^m=video 9 UDP\/TLS\/RTP\/SAVPF 100 /);
+  // What tells of layers goes with codecs that need it; everything that comes may have it.
+  const uri = 'https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension';
+  both.media.video.extensions = [...media.extensions, { id: 11, uri }];
+  for (const [codec, needed] of [['vp8', false], ['vp9', false], ['av1', true], ['h264', true]] as const) {
+    const parts = sectionsOf(buildOffer({ session: both, lines, version: 1, rids: false, codec }));
+    assert.equal(parts[2]?.includes(`a=extmap:11 ${uri}`), needed);
+    assert.ok(parts[4]?.includes(`a=extmap:11 ${uri}`));
+  }
 });
 
 test('layers are streams of their own, or all in one', () => {

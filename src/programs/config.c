@@ -488,6 +488,8 @@ int config_check(const struct config *config, struct buf *complaint)
     bool files = config_text(config, "tls.certificate")[0] && config_text(config, "tls.key")[0];
     if (strcmp(tls, "files") == 0 && !files)
         buf_add_str(complaint, "tls = files needs tls.certificate and tls.key");
+    else if (!has_word(config_text(config, "media.codecs"), SLICE("vp8")))
+        buf_add_str(complaint, "media.codecs needs vp8, which all browsers have");
     else if (strcmp(tls, "auto") == 0 && !config_text(config, "host")[0])
         buf_add_str(complaint, "tls = auto needs host");
     else if (strchr(config_text(config, "media.tcp"), ':'))

@@ -137,7 +137,8 @@ static int take_rtp(struct demux *demux, const struct feed_record *record, usec_
     const struct timeline_stream *stream =
         timeline_stream(demux->timeline, record->source, packet.ssrc, &index);
     if (!stream || (wanted && !wanted[stream->source]) ||
-        demux->timeline->sources[stream->source].codec == TIMELINE_OTHER)
+        demux->timeline->sources[stream->source].codec == TIMELINE_OTHER ||
+        !timeline_reads(&demux->timeline->sources[stream->source], packet.payload_type))
         return 0;
     int err = demux->streams[index] ? 0 : open_stream(demux, stream, index);
     if (err)

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "proto/offer.h"
 #include "proto/rtp.h"
 #include "proto/vp8.h"
 
@@ -14,7 +15,6 @@
 #define REPORTS_MAX 100000u
 #define SPANS_MAX 10000u
 /* What Jitsi's focus calls Opus, should the record that says so be damaged. */
-#define PAYLOAD_TYPE_OPUS 111
 #define PROGRESS_RECORDS 4096u
 
 enum { SECOND_ACTIVE = 0x80, SECOND_KEYS = 0x7f };
@@ -177,7 +177,7 @@ static int on_source(struct reading *in, const struct feed_record *record)
 static int guess_source(struct timeline *timeline, uint32_t number, uint8_t payload_type)
 {
     struct timeline_source source = {.number = number, .codec = TIMELINE_VP8, .clock = 90000};
-    if (payload_type == PAYLOAD_TYPE_OPUS) {
+    if (payload_type == OFFER_PT_OPUS) {
         source.codec = TIMELINE_OPUS;
         source.clock = 48000;
     } else {
@@ -250,6 +250,11 @@ static int mark_second(struct timeline_source *source, usec_t arrival, bool key)
     return 0;
 }
 
+bool timeline_reads(const struct timeline_source *source, uint8_t payload_type)
+{
+    return source->codec != TIMELINE_VP8 || payload_type == OFFER_PT_VP8;
+}
+
 static bool starts_key_frame(const struct timeline_source *source, const struct rtp_packet *packet)
 {
     struct vp8_descriptor descriptor;
@@ -280,6 +285,8 @@ static int on_rtp(struct reading *in, const struct feed_record *record)
     if (err)
         return err;
     struct timeline_source *source = &timeline->sources[stream->source];
+    if (!timeline_reads(source, packet.payload_type))
+        return 0;
     err = mark_second(source, in->now, starts_key_frame(source, &packet));
     if (err || (record->flags & FEED_FLAG_LATE))
         return err;

@@ -110,6 +110,8 @@ void timeline_free(struct timeline **timeline);
 usec_t timeline_output(const struct timeline *timeline, usec_t arrival);
 /* The other way: the last arrival that has this output time. */
 usec_t timeline_arrival(const struct timeline *timeline, usec_t output);
+/* Whether packets of that type are what the source's tracks are made of: of video, VP8. */
+bool timeline_reads(const struct timeline_source *source, uint8_t payload_type);
 /* The stream of an RTP packet; NULL when it has none. Index in timeline->streams. */
 struct timeline_stream *timeline_stream(const struct timeline *timeline, uint32_t number,
                                         uint32_t ssrc, uint32_t *ret_index);

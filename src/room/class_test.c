@@ -231,6 +231,46 @@ static void recording_is_shown_before_it_begins(void **state)
     world_free(&k.w);
 }
 
+static void encrypt(struct client *c, bool on)
+{
+    client_send(c,
+                "<presence xmlns='jabber:client' to='" R "/%s'><jitsi_participant_e2ee.enabled>%s"
+                "</jitsi_participant_e2ee.enabled></presence>",
+                c->nick, on ? "true" : "false");
+}
+
+static void nothing_encrypted_is_recorded(void **state)
+{
+    struct class k = class_new();
+    char id[40];
+    encrypt(k.pupil, true);
+    jibri(k.teacher, "j1", "start");
+    client_expect(k.teacher, "id='j1'", "not-allowed", NULL);
+    encrypt(k.pupil, false);
+    jibri(k.teacher, "j2", "start");
+    cut_after(client_expect(k.teacher, "id='j2'", NULL), "session_id='", id, sizeof id);
+    recorder(k.w, id, "running");
+    world_forget(k.w);
+    encrypt(k.pupil, true);
+    client_expect(k.teacher, "/focus'", "status='off'", NULL);
+    assert_non_null(world_take(k.w, OUTBOX_BRIDGE, BRIDGE_CONFERENCE, "\"record\":null"));
+    world_free(&k.w);
+}
+
+/* The player plays VP8. */
+static void while_recorded_all_send_vp8(void **state)
+{
+    struct class k = class_new();
+    char id[40];
+    jibri(k.teacher, "j", "start");
+    cut_after(client_expect(k.teacher, "id='j'", NULL), "session_id='", id, sizeof id);
+    recorder(k.w, id, "running");
+    client_expect(k.pupil, "/focus'", "key='visitor-codecs' value='vp8'", "status='on'", NULL);
+    jibri(k.teacher, "j2", "stop");
+    client_expect(k.pupil, "/focus'", "key='visitor-codecs' value='vp8,av1,h264'", NULL);
+    world_free(&k.w);
+}
+
 static void feed_hears_what_happens(void **state)
 {
     struct class k = class_new();
@@ -455,6 +495,8 @@ int main(void)
         cmocka_unit_test(senseless_messages_condemn_web),
         cmocka_unit_test(recording_is_shown_before_it_begins),
         cmocka_unit_test(feed_hears_what_happens),
+        cmocka_unit_test(nothing_encrypted_is_recorded),
+        cmocka_unit_test(while_recorded_all_send_vp8),
         cmocka_unit_test(recordings_fail_and_end_by_themselves),
         cmocka_unit_test(chat_reaches_all_and_echoes),
         cmocka_unit_test(metadata_is_merged_and_spread),

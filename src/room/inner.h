@@ -84,6 +84,7 @@ struct told {
 struct shown {
     bool muted[MEDIA_KINDS]; /* desktop: nothing shared */
     bool hand;
+    bool encrypted; /* end to end: nobody else can read what it sends */
 };
 
 struct occupant {
@@ -403,8 +404,8 @@ void offer_extension(struct xml_writer *w, unsigned id, const char *uri);
 /* codecs.c */
 /* Allowed codecs in order of preference, by blanks; unknown words are passed over, none is VP8. */
 void codecs_configure(struct realm *r, const char *words);
-/* All that are allowed, by commas. */
-void codecs_list(const struct realm *r, char out[CODECS_TEXT]);
+/* All that are allowed in this room now, by commas: while it is recorded, what the player plays. */
+void codecs_list(const struct realm *r, const struct room *room, char out[CODECS_TEXT]);
 /* Those of a member's own list that are allowed, in its order; never empty. */
 void codecs_filter(const struct realm *r, struct slice list, char out[CODECS_TEXT]);
 /* Payload types of all that are allowed, and the extension that they need. */
@@ -461,6 +462,8 @@ void record_again(struct realm *r, struct room *room);
 void record_introduce(struct realm *r, struct occupant *o);
 void record_write_status(const struct room *room, struct xml_writer *w);
 bool record_captures(const struct room *room);
+/* Somebody's media cannot be read any more: a recording ends. */
+void record_encrypted(struct realm *r, struct occupant *o);
 
 /* web.c */
 void web_event(struct realm *r, const struct room *room, const char *event, json_t *fields);

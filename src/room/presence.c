@@ -140,7 +140,7 @@ void presence_focus(struct realm *r, struct room *room, bool show)
     char created[24];
     char codecs[CODECS_TEXT];
     (void)snprintf(created, sizeof created, "%lld", (long long)room->created_ms); /* fits */
-    codecs_list(r, codecs); /* members, alone or not, send nothing else */
+    codecs_list(r, room, codecs); /* members, alone or not, send nothing else */
     const char *const properties[][2] = {{"created-ms", created},
                                          {"support-terminate-restart", "true"},
                                          {"bridge-count", "1"},
@@ -277,6 +277,8 @@ static bool read_child(struct occupant *o, const struct xml_node *c)
     if (slice_eq_str(c->name, "c")) {
         (void)slice_copy(xml_get(c, "ver"), o->ver, sizeof o->ver);    /* a cut one hits nothing */
         (void)slice_copy(xml_get(c, "node"), o->node, sizeof o->node); /* likewise */
+    } else if (slice_eq_str(c->name, "jitsi_participant_e2ee.enabled")) {
+        o->shown.encrypted = says(c, "true");
     } else if (slice_eq_str(c->name, "jitsi_participant_raisedHand")) {
         o->shown.hand = slice_trim(xml_text(c)).len > 0 && !says(c, "0") && !says(c, "false");
     } else if (slice_eq_str(c->name, "audiomuted") && !o->info) {
@@ -293,7 +295,7 @@ void presence_clean(struct realm *r, struct occupant *o, const struct xml_node *
     struct xml_writer w;
     buf_init(&markup, PRESENCE_MAX * 2);
     xml_writer_init(&w, &markup);
-    o->shown.hand = false;
+    o->shown.hand = o->shown.encrypted = false;
     for (const struct xml_node *c = stanza->first; c; c = c->next)
         if (c->name.len > 0 && !is_forged(c) && !is_withheld(o, c) && !read_child(o, c))
             xml_copy(&w, c);
@@ -396,6 +398,7 @@ static void update(struct realm *r, struct occupant *o, const struct xml_node *s
     notice_unmute(o, &before);
     hush(r, o, &before);
     tell_feed(r, o, &before, old_name);
+    record_encrypted(r, o);
     member_changed(r, o);
     presence_show(r, o);
 }

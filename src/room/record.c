@@ -114,6 +114,20 @@ void record_stop(struct realm *r, struct room *room, const char *initiator)
     end(r, room, false);
 }
 
+void record_encrypted(struct realm *r, struct occupant *o)
+{
+    if (o->shown.encrypted)
+        record_stop(r, o->room, o->jid);
+}
+
+static bool is_encrypted(const struct room *room)
+{
+    LIST_EACH(node, &room->occupants)
+    if (LIST_ITEM(node, struct occupant, link)->shown.encrypted)
+        return true;
+    return false;
+}
+
 void record_tick(struct realm *r, struct room *room)
 {
     if (room->recording.state == RECORDING_STARTING && r->now - room->recording.since > START_TIME)
@@ -182,6 +196,8 @@ static void start(struct realm *r, struct session *s, struct occupant *o, const 
     if (!slice_eq_str(xml_get(jibri, "recording_mode"), "file") ||
         xml_get(jibri, "streamid").len > 0) {
         xmpp_error(r->xmpp, s, iq, "modify", "bad-request", "Only files are recorded");
+    } else if (is_encrypted(room)) {
+        xmpp_error(r->xmpp, s, iq, "cancel", "not-allowed", "Encrypted from end to end");
     } else if (rec->state != RECORDING_OFF) {
         xmpp_error(r->xmpp, s, iq, "wait", "unexpected-request", NULL);
     } else if (!bridge_place(r, room)) {

@@ -3,7 +3,7 @@
  * answer is told to the focus; all later ones stay in the browser. */
 import type { Mapping } from '../signalling/bridge-channel';
 import type { Answer, Session, Source } from '../signalling/jingle';
-import { addSimulcast, buildOffer, Line, readAnswer, SentSsrcs, sentSsrcs } from './sdp';
+import { addSimulcast, buildOffer, Line, needsDependency, readAnswer, SentSsrcs, sentSsrcs } from './sdp';
 import { ReceiveSlot, Slots } from './slots';
 import type { Codec } from './codecs';
 import { applyEncodings, Purpose } from './encodings';
@@ -106,9 +106,10 @@ export class Peer {
     if (codec === this.codec) return;
     this.codec = codec;
     void this.enqueue(async () => {
-      // Where encodings do not say it, the order of the offer does.
-      if (isFirefox() && this.started) await this.negotiate();
-      for (const [purpose, send] of this.sends) await this.applyLimit(purpose, send);
+      // What tells of layers is there before the first picture that needs it, and goes after the last.
+      if (!needsDependency(codec)) await this.applyLimits();
+      if (this.started) await this.negotiate();
+      await this.applyLimits();
     }).catch(() => undefined);
   }
 
@@ -245,6 +246,10 @@ export class Peer {
     const sender = send.transceiver?.sender;
     if (!sender || !send.wanted || purpose === 'microphone') return;
     await applyEncodings(sender, { purpose, maxHeight: send.maxHeight, codec: this.codec, selects: !isFirefox() });
+  }
+
+  private async applyLimits(): Promise<void> {
+    for (const [purpose, send] of this.sends) await this.applyLimit(purpose, send);
   }
 
   private updateSoon(): void {

@@ -77,9 +77,19 @@ function payloadsOf(options: OfferOptions, line: Line): Payload[] {
   return [...first, ...payloads.filter((p) => !first.includes(p))];
 }
 
+const DEPENDENCY = 'dependency-descriptor-rtp-header-extension';
+
+/** Layers of AV1 and H.264 are told by an extension; VP8 with it tells less in its own descriptor, which recordings read. */
+export const needsDependency = (codec: string | undefined): boolean => codec === 'av1' || codec === 'h264';
+
+function extensionsOf(options: OfferOptions, line: Line): Extension[] {
+  const { extensions } = options.session.media[line.kind];
+  if (line.role === 'receive' || needsDependency(options.codec)) return extensions;
+  return extensions.filter((e) => !e.uri.endsWith(DEPENDENCY));
+}
+
 function mediaSection(options: OfferOptions, line: Line, index: number): string[] {
   const { session } = options;
-  const media = session.media[line.kind];
   const payloads = payloadsOf(options, line);
   const { transport } = session;
   const own = index < 2 && line.role === 'send' ? bridgeSlot(session, line.kind) : null;
@@ -98,7 +108,7 @@ function mediaSection(options: OfferOptions, line: Line, index: number): string[
     `a=mid:${line.mid}`,
     `a=${direction}`,
     'a=rtcp-mux',
-    ...media.extensions.map((e) => `a=extmap:${e.id} ${e.uri}`),
+    ...extensionsOf(options, line).map((e) => `a=extmap:${e.id} ${e.uri}`),
     ...payloads.flatMap(payloadLines),
   ];
   if (line.role === 'send' && line.simulcast && options.rids) {

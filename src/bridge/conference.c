@@ -7,6 +7,7 @@
 #include "bridge/member.h"
 #include "proto/offer.h"
 #include "proto/opus.h"
+#include "proto/red.h"
 
 #define REFRESH_INTERVAL (100 * USEC_PER_MSEC)
 #define IDLE_AFTER (2 * USEC_PER_SEC)
@@ -516,11 +517,39 @@ static int take_packet(struct conference *c, usec_t now, struct source *s, unsig
     return 0;
 }
 
+/* Redundant audio (RFC 2198): the packet's own block goes on as Opus, as not every receiver reads
+ * the rest; what it repeats of packets that did not come takes their place. */
+static int take_redundant(struct conference *c, usec_t now, struct source *s,
+                          const struct rtp_packet *packet)
+{
+    struct red red;
+    struct rtp_packet one = *packet;
+    if (red_parse(packet->payload, &red) != 0) {
+        c->counters.malformed++;
+        return ERR_FORMAT;
+    }
+    one.payload_type = OFFER_PT_OPUS;
+    one.extensions = (struct slice){0}; /* the level is the newest block's */
+    for (unsigned i = 0; i + 1 < red.count; i++) {
+        const struct red_block *block = &red.blocks[i];
+        one.sequence = (uint16_t)(packet->sequence - (red.count - 1 - i));
+        one.timestamp = packet->timestamp - block->offset;
+        one.payload = block->data;
+        if (block->payload_type == OFFER_PT_OPUS && block->data.len > 0 &&
+            source_lacks(s, 0, one.sequence))
+            (void)take_packet(c, now, s, 0, &one, true); /* refused: it stays lost */
+    }
+    one = *packet;
+    one.payload_type = OFFER_PT_OPUS;
+    one.payload = red.blocks[red.count - 1].data;
+    return take_packet(c, now, s, 0, &one, false);
+}
+
 static bool is_expected(uint8_t payload_type, enum conference_kind kind, bool rtx)
 {
     bool is_rtx;
     if (kind == CONFERENCE_AUDIO)
-        return payload_type == OFFER_PT_OPUS;
+        return payload_type == OFFER_PT_OPUS || payload_type == OFFER_PT_RED;
     return codec_by_type(payload_type, &is_rtx) && is_rtx == rtx;
 }
 
@@ -563,6 +592,8 @@ int conference_input_rtp(struct conference *c, usec_t now, struct conference_sea
         if (packet.payload.len == 0)
             return 0;
     }
+    if (packet.payload_type == OFFER_PT_RED)
+        return take_redundant(c, now, s, &packet);
     return take_packet(c, now, s, found->stream, &packet, found->rtx);
 }
 

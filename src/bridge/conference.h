@@ -79,7 +79,7 @@ struct conference_counters {
     uint64_t malformed;     /* packets that do not parse */
     uint64_t unknown_ssrc;  /* no source with that SSRC */
     uint64_t duplicates;    /* seen before */
-    uint64_t repaired;      /* came by RTX */
+    uint64_t repaired;      /* came by RTX or RED */
     uint64_t withheld;      /* muted, blocked or switched off */
     uint64_t nacks_sent;    /* sequence numbers asked for */
     uint64_t nacks_served;  /* sequence numbers resent */

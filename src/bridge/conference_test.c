@@ -6,6 +6,7 @@
 
 #include "bridge/feed.h"
 #include "proto/offer.h"
+#include "proto/red.h"
 #include "proto/rtcp.h"
 #include "proto/rtp.h"
 #include "proto/vp8.h"
@@ -105,6 +106,21 @@ static int send_audio(struct class *class, uint16_t sequence)
                                 slice_of(bytes, writer_len(&w)));
 }
 
+/* A packet of RED that repeats the one before. */
+static int send_redundant(struct class *class, uint16_t sequence)
+{
+    uint8_t bytes[96];
+    struct writer w = writer_of(bytes, sizeof(bytes));
+    struct rtp_header header = {OFFER_PT_RED, false, false, sequence, sequence * 960U, 100};
+    struct red red = {
+        .blocks = {{OFFER_PT_OPUS, 960, SLICE("\x78older")}, {OFFER_PT_OPUS, 0, SLICE("\x78own")}},
+        .count = 2};
+    rtp_put_header(&w, &header, NULL, 0);
+    red_put(&w, &red);
+    return conference_input_rtp(class->conference, class->now, class->teacher,
+                                slice_of(bytes, writer_len(&w)));
+}
+
 static int send_video(struct class *class, unsigned layer, uint16_t sequence, uint16_t picture,
                       bool key)
 {
@@ -187,6 +203,51 @@ static void classic_audio_goes_on_its_own_ssrc_at_once(void **state)
     assert_int_equal(level, 30);
     uint16_t transport;
     assert_true(rtp_transport_sequence(&packet, OFFER_EXT_TRANSPORT_CC, &transport));
+    end(&class);
+}
+
+static size_t take_audio(struct class *class, struct rtp_packet out[4], char text[4][16])
+{
+    size_t count = drain(class);
+    size_t found = 0;
+    for (size_t i = 0; i < count && found < 4; i++) {
+        const struct conference_packet *p = &class->packets[i];
+        uint8_t bytes[256];
+        if (p->rtcp || !p->audio)
+            continue;
+        memcpy(bytes, p->header, p->header_len);
+        memcpy(bytes + p->header_len, p->payload.data, p->payload.len);
+        assert_int_equal(rtp_parse(slice_of(bytes, p->header_len + p->payload.len), &out[found]),
+                         0);
+        assert_true(slice_copy(out[found].payload, text[found], 16));
+        found++;
+    }
+    return found;
+}
+
+static void redundant_audio_goes_on_as_opus_and_fills_holes(void **state)
+{
+    (void)state;
+    struct class class;
+    struct rtp_packet out[4];
+    char text[4][16];
+    begin(&class, false, 0);
+    assert_int_equal(send_redundant(&class, 5), 0); /* nothing is missing before the first */
+    assert_int_equal(take_audio(&class, out, text), 1);
+    assert_int_equal(out[0].payload_type, OFFER_PT_OPUS);
+    assert_string_equal(text[0], "\x78own");
+    uint16_t first = out[0].sequence;
+    assert_int_equal(send_redundant(&class, 7), 0);
+    assert_int_equal(take_audio(&class, out, text), 2);
+    assert_string_equal(text[0], "\x78older");
+    assert_int_equal((uint16_t)(out[0].sequence - first), 1);
+    assert_int_equal(out[1].timestamp - out[0].timestamp, 960);
+    assert_string_equal(text[1], "\x78own");
+    /* What came is not there twice; what comes after all neither. */
+    assert_int_equal(send_redundant(&class, 8), 0);
+    assert_int_equal(take_audio(&class, out, text), 1);
+    assert_int_equal(send_audio(&class, 6), 0);
+    assert_int_equal(take_audio(&class, out, text), 0);
     end(&class);
 }
 
@@ -496,6 +557,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(classic_audio_goes_on_its_own_ssrc_at_once),
+        cmocka_unit_test(redundant_audio_goes_on_as_opus_and_fills_holes),
         cmocka_unit_test(rewritten_audio_waits_for_its_map),
         cmocka_unit_test(video_starts_with_a_key_frame_of_the_layer),
         cmocka_unit_test(nack_is_served_as_rtx),

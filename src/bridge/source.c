@@ -338,6 +338,15 @@ int source_input(struct source *s, usec_t now, unsigned stream, const struct rtp
     return 0;
 }
 
+bool source_lacks(const struct source *s, unsigned stream, uint16_t wire)
+{
+    const struct source_stream *st = &s->streams[stream];
+    int64_t sequence = rtp_unwrap(st->highest, wire);
+    if (!st->started || sequence < st->statistics.base || sequence <= st->highest - SOURCE_WINDOW)
+        return false;
+    return sequence > st->highest || !test_seen(st, sequence);
+}
+
 void source_report_in(struct source *s, usec_t now, unsigned stream,
                       const struct rtcp_sender_info *info)
 {

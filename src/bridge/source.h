@@ -109,6 +109,8 @@ bool source_same(const struct source *source, const struct conference_source *st
  * be. */
 int source_input(struct source *source, usec_t now, unsigned stream,
                  const struct rtp_packet *packet, bool repaired, uint32_t *ret_number) MUST_USE;
+/* Whether a packet of that number, lately sent, has not come. */
+bool source_lacks(const struct source *source, unsigned stream, uint16_t sequence);
 void source_report_in(struct source *source, usec_t now, unsigned stream,
                       const struct rtcp_sender_info *info);
 

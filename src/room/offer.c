@@ -42,6 +42,13 @@ static void put_audio(struct xml_writer *w, const struct caps *caps)
     if (caps->tcc)
         offer_feedback(w, "transport-cc", NULL);
     xml_close(w);
+    xml_open(w, "payload-type", NS_JINGLE_RTP);
+    xml_put_u64(w, "id", OFFER_PT_RED);
+    xml_put_str(w, "name", "red");
+    xml_put_u64(w, "clockrate", OFFER_CLOCK_AUDIO);
+    xml_put_str(w, "channels", "2");
+    offer_parameter(w, "", "111/111");
+    xml_close(w);
     offer_extension(w, OFFER_EXT_AUDIO_LEVEL, "urn:ietf:params:rtp-hdrext:ssrc-audio-level");
 }
 

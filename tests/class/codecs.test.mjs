@@ -88,8 +88,8 @@ try {
         });
     }
     await test('Chromium and Firefox use what both have', school, async () => {
-        const firefox = await Participant.start(school, 'firefox', 7, { fps: 6 });
-        await joinOurs(firefox, links[6]);
+        const firefox = await Participant.start(school, 'firefox', 6, { fps: 6 });
+        await joinOurs(firefox, links[2]);
         const both = await firefox.eval(able);
         const codec = ORDER.find(name => both.includes(name));
         console.log(`Firefox: ${[...new Set(both)]}; all use ${codec}`);

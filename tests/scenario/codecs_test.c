@@ -5,7 +5,9 @@
 #include <stdlib.h>
 
 #include "bridge/conference.h"
+#include "bridge/feed.h"
 #include "layered_viewer.h"
+#include "proto/feed_format.h"
 
 enum { PUPILS = 3, TOP_BPS = 20000000 };
 
@@ -393,6 +395,65 @@ static void a_spatial_layer_that_stops_is_replaced(void **state)
     }
 }
 
+/* What the feed holds of the camera: unbroken numbers from a key picture on, each picture with its
+ * end, and as many bytes as the layers up to 360 lines have. */
+static void check_feed(struct feed *feed, const struct layered_mode *mode, usec_t now)
+{
+    struct slice out[FEED_READ_SLICES];
+    struct feed_record record;
+    struct rtp_packet packet;
+    size_t len;
+    unsigned packets = 0;
+    unsigned pictures = 0;
+    uint16_t next = 0;
+    feed_end(feed, now);
+    assert_int_equal(feed_attach(feed, now, 0), 0);
+    assert_int_equal(feed_read(feed, now, out), 1);
+    for (struct slice rest = out[0]; rest.len > 0; rest = slice_sub(rest, len, rest.len)) {
+        assert_int_equal(feed_parse(rest, &record, &len), 0);
+        if (record.kind != FEED_RTP)
+            continue;
+        assert_int_equal(rtp_parse(record.payload, &packet), 0);
+        assert_int_equal(packet.payload_type, mode->codec->payload_type);
+        assert_true(packets == 0 || packet.sequence == next);
+        next = (uint16_t)(packet.sequence + 1);
+        packets++;
+        pictures += packet.marker;
+        if (mode->codec != &codec_vp9)
+            continue;
+        struct vp9_descriptor d;
+        struct vp9_structure structure;
+        assert_int_equal(vp9_parse(packet.payload, &d, &structure), 0);
+        assert_true(packets > 1 || vp9_starts_key(&d));
+        assert_true(d.sid <= 1);
+        assert_int_equal(packet.marker, d.end && d.sid == 1);
+    }
+    print_message("%s%s: %u packets, %u pictures\n", mode->codec->name,
+                  mode->key_only ? " key" : "", packets, pictures);
+    assert_in_range(pictures, 100, 125);
+    assert_in_range(packets, 2 * pictures, 4 * pictures);
+}
+
+static void a_recording_holds_the_layers_it_wants(void **state)
+{
+    (void)state;
+    static struct hall h;
+    const struct layered_mode modes[] = {VP9_KEY, VP9_FULL, AV1_KEY, AV1_FULL};
+    for (unsigned m = 0; m < 4; m++) {
+        open_hall(&h, modes[m], CLEAN, CLEAN);
+        look(&h.pupils[0], 720, -1);
+        run(&h, USEC_PER_SEC);
+        struct feed *feed = feed_new(h.now, &(struct feed_setup){"c", "r", 1, 1000, 0});
+        assert_non_null(feed);
+        conference_set_feed(h.conference, h.now, feed, false);
+        run(&h, 4 * USEC_PER_SEC);
+        conference_set_feed(h.conference, h.now, NULL, false);
+        check_feed(feed, &modes[m], h.now);
+        feed_free(&feed);
+        close_hall(&h);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,6 +464,7 @@ int main(void)
         cmocka_unit_test(losses_are_repaired_in_every_codec),
         cmocka_unit_test(a_structure_that_comes_late_opens_what_waits),
         cmocka_unit_test(a_spatial_layer_that_stops_is_replaced),
+        cmocka_unit_test(a_recording_holds_the_layers_it_wants),
     };
     const char *only = getenv("DARASA_TEST");
     if (only)

@@ -86,6 +86,21 @@ void hash_wipe(void *secret, size_t len)
     OPENSSL_cleanse(secret, len);
 }
 
+void hash_sha1_base64(const uint8_t hash[HASH_SHA1_SIZE], char out[HASH_SHA1_BASE64_SIZE])
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint8_t padded[HASH_SHA1_SIZE + 1] = {0};
+    memcpy(padded, hash, HASH_SHA1_SIZE);
+    for (size_t i = 0; i < sizeof padded / 3; i++) {
+        const uint8_t *p = padded + i * 3;
+        uint32_t v = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
+        for (size_t j = 0; j < 4; j++)
+            out[i * 4 + j] = digits[v >> (18 - 6 * j) & 63];
+    }
+    out[HASH_SHA1_BASE64_SIZE - 2] = '='; /* twenty bytes are a digit less than seven groups */
+    out[HASH_SHA1_BASE64_SIZE - 1] = 0;
+}
+
 void hash_hex(struct slice data, char *out)
 {
     static const char digits[] = "0123456789abcdef";

@@ -140,6 +140,7 @@ void conn_drop(struct conn *conn)
     conn->told = true;
     conn_end_http(conn);
     conn_end_socket(conn, WS_CODE_LOST, (struct slice){0});
+    conn_end_relay(conn);
     list_remove(&conn->spare);
     list_remove(&conn->paused);
     loop_timer_clear(conn->all->loop, &conn->timer);
@@ -165,6 +166,7 @@ void conn_finish(struct conn *conn)
     if (conn_over(conn))
         return;
     conn_end_http(conn);
+    conn_end_relay(conn);
     if (conn->tls) {
         tls_close(conn->tls);
         collect_tls(conn);
@@ -233,6 +235,7 @@ static void flush(struct conn *conn)
     }
     if (conn->state == CONN_CLOSING && conn_queued(conn) == 0)
         shut(conn);
+    conn_watch_relay(conn);
     update(conn, more);
 }
 
@@ -250,6 +253,8 @@ static void on_task(struct loop_task *task, usec_t now)
 
 static void process(struct conn *conn)
 {
+    if (conn->state == CONN_HTTP1 && conn_speaks_turn(conn))
+        conn_set_state(conn, CONN_RELAY);
     if (conn->state == CONN_HTTP1)
         conn_read_http1(conn);
     else if (conn->state == CONN_HTTP2)
@@ -257,6 +262,8 @@ static void process(struct conn *conn)
     /* A request may have become a WebSocket, whose first frames are here already. */
     if (conn->state == CONN_WEBSOCKET)
         conn_read_socket(conn);
+    if (conn->state == CONN_RELAY)
+        conn_read_relay(conn);
     give_back(&conn->in);
 }
 
@@ -371,6 +378,8 @@ static void on_timer(struct loop_timer *timer, usec_t now)
         conn_tick_http(conn, now);
     else if (conn->state == CONN_WEBSOCKET)
         conn_tick_socket(conn, now);
+    else if (conn->state == CONN_RELAY)
+        conn_tick_relay(conn, now);
 }
 
 int conns_new(struct loop *loop, const struct conn_limits *limits, const struct counters *counters,
@@ -390,6 +399,7 @@ int conns_new(struct loop *loop, const struct conn_limits *limits, const struct 
     list_init(&conns->list);
     list_init(&conns->spare);
     list_init(&conns->paused);
+    list_init(&conns->relays);
     buf_init(&conns->frames, 2 * WS_FRAME_MAX);
     *ret_conns = conns;
     return 0;

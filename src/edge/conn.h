@@ -25,6 +25,7 @@ struct conn_limits {
     usec_t ping;          /* WebSocket: mean time between pings, each 3/4 to 5/4 of it */
     usec_t silence;       /* WebSocket: nothing heard */
     usec_t tick;          /* how often the above is looked at */
+    bool relay;           /* TURN is let in by TLS */
 };
 
 /* For schools: long enough for bad mobile links, short enough to outlast a flood. */
@@ -48,6 +49,8 @@ struct conn_handler {
     void (*text)(void *arg, struct conn *conn, struct slice text);
     /* A WebSocket ended by its client, by the network or by us; once. */
     void (*closed)(void *arg, struct conn *conn, unsigned code, struct slice reason);
+    /* A client speaks TURN: a connection to the relay is wanted, see conns_relay. */
+    void (*relay)(void *arg);
     void *arg;
 };
 
@@ -62,6 +65,8 @@ int conns_adopt(struct conns *conns, int fd, enum conn_kind kind, struct tls_con
                 const char *address) MUST_USE;
 /* Drops one connection that has no request under way; false, and counted, when there is none. */
 bool conns_make_room(struct conns *conns);
+/* A connection to the relay for who has waited longest; takes the descriptor. -1: there is none. */
+void conns_relay(struct conns *conns, int fd);
 /* Those paused with conn_pause read again. */
 void conns_resume(struct conns *conns);
 /* The shared compression engine. */

@@ -20,6 +20,7 @@ enum conn_state {
     CONN_HTTP2,
     CONN_OPENING,   /* a WebSocket waits for signal's word */
     CONN_WEBSOCKET, /* open */
+    CONN_RELAY,     /* TURN: bytes go to the relay and come from there */
     CONN_CLOSING,   /* what is queued goes out, then the socket is shut */
     CONN_LINGER,    /* shut; what still comes in is thrown away, so that no reset eats the end */
     CONN_DEAD,      /* freed at the end of the turn */
@@ -52,6 +53,8 @@ struct conn {
     struct http2 *http2;
     struct list exchanges; /* HTTP/2 */
 
+    struct relay *relay; /* conn_relay.c */
+
     struct waiter socket;
     struct ws_reader reader;
     bool is_socket; /* counted as open */
@@ -71,6 +74,9 @@ struct conns {
     struct list list;
     struct list spare;
     struct list paused;
+    struct list relays; /* that wait for a descriptor, the first longest */
+    uint32_t relays_waiting;
+    uint32_t relay_count;
     uint32_t count;
     struct buf frames; /* scratch: what HTTP/2 or a WebSocket is about to send */
     usec_t date_at;    /* second that `date` tells */
@@ -105,6 +111,16 @@ bool conn_fill(struct conn *conn);
 void conn_tick_http(struct conn *conn, usec_t now);
 /* All exchanges end. */
 void conn_end_http(struct conn *conn);
+
+/* conn_relay.c */
+/* Whether the first bytes are TURN's. */
+bool conn_speaks_turn(const struct conn *conn);
+/* Passes on what the client said. */
+void conn_read_relay(struct conn *conn);
+/* What waits for the client has changed. */
+void conn_watch_relay(struct conn *conn);
+void conn_tick_relay(struct conn *conn, usec_t now);
+void conn_end_relay(struct conn *conn);
 
 /* conn_socket.c */
 void conn_read_socket(struct conn *conn);

@@ -101,6 +101,17 @@ static void on_rotate(struct loop_timer *timer, usec_t now)
         count_add(&edge->counters, COUNT_TLS_RELOADS_FAILED, 1);
 }
 
+static void on_relay(void *arg)
+{
+    const struct edge *edge = arg;
+    edge->handler.relay(edge->handler.arg);
+}
+
+void edge_relay(struct edge *edge, int fd)
+{
+    conns_relay(edge->conns, fd);
+}
+
 static int start(struct edge *edge)
 {
     const struct conn_handler handler = {
@@ -109,6 +120,7 @@ static int start(struct edge *edge)
         .gone = upstream_on_gone,
         .text = upstream_on_text,
         .closed = upstream_on_closed,
+        .relay = on_relay,
         .arg = edge,
     };
     edge->waiting = map_new(WAITERS_MAX, random_u64());

@@ -22,6 +22,8 @@ struct edge_handler {
     /* The link to that program is lost: ERR_CLOSED, ERR_FORMAT (what it said made no sense),
      * ERR_LIMIT (it does not read). A new one is given with edge_link. */
     void (*lost)(void *arg, enum edge_peer peer, int err);
+    /* A connection to the relay is wanted: edge_relay. */
+    void (*relay)(void *arg);
     void *arg;
 };
 
@@ -39,6 +41,8 @@ int edge_listen(struct edge *edge, enum conn_kind kind, int fd) MUST_USE;
 /* New connections use this certificate; both descriptors are closed. ERR_IO, ERR_LIMIT (a file is
  * too long), and as tls_context_new; on failure the old one stays. */
 int edge_set_tls(struct edge *edge, int chain_fd, int key_fd) MUST_USE;
+/* What handler.relay asked for; takes the descriptor. -1: there is none. */
+void edge_relay(struct edge *edge, int fd);
 /* There is a certificate, or none is needed. */
 bool edge_is_ready(const struct edge *edge);
 /* A link to that program, new or again; takes the socket. ERR_MEMORY. */

@@ -92,7 +92,7 @@ static void remove_file(const struct fixture *f, const char *name)
 static void begin(struct fixture *f)
 {
     *f = (struct fixture){.folder = "/tmp/edge-unit-XXXXXX"};
-    const struct edge_handler handler = {on_lost, f};
+    const struct edge_handler handler = {.lost = on_lost, .arg = f};
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof address;
     assert_non_null(mkdtemp(f->folder));

@@ -105,6 +105,7 @@ int settings_read(json_t *json, struct settings *ret_settings, const char **ret_
     struct slice url = slice_str(json_string_value(json_object_get(json, "url")));
     if (!slice_copy(url, settings.url, sizeof settings.url))
         return wrong(ret_key, "url");
+    settings.limits.relay = json_is_true(json_object_get(json, "turn"));
     *ret_settings = settings;
     return 0;
 }

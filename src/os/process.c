@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/close_range.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -57,8 +59,12 @@ __attribute__((noreturn)) static void become(const char *path, const char *const
     fill_environment(environment);
     (void)setsid(); /* fails only for a leader, which a fresh child is not */
     (void)signal(SIGPIPE, SIG_IGN);
-    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     int error = 0;
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int nowhere = options->silent ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+    if (options->silent &&
+        (nowhere < 0 || dup2(nowhere, STDOUT_FILENO) < 0 || dup2(nowhere, STDERR_FILENO) < 0))
+        error = errno;
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
         error = errno;
     if (options->control == CONTROL_FD && fcntl(CONTROL_FD, F_SETFD, 0) < 0)
@@ -73,6 +79,11 @@ __attribute__((noreturn)) static void become(const char *path, const char *const
         (void)setpriority(PRIO_PROCESS, 0, LOW_NICE); /* a wish */
         (void)syscall(SYS_ioprio_set, 1, 0, IOPRIO_IDLE);
     }
+    if (!error && options->change_user &&
+        (setgroups(0, NULL) < 0 || setresgid(options->gid, options->gid, options->gid) < 0 ||
+         setresuid(options->uid, options->uid, options->uid) < 0 ||
+         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0))
+        error = errno;
     if (!error) {
         execve(path, (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)environment);
         error = errno;

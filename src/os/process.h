@@ -11,6 +11,10 @@
 struct process_options {
     int control;       /* becomes CONTROL_FD there, -1: none; stays the caller's */
     bool low_priority; /* nice 10, idle input and output: never in the way of a live class */
+    bool silent;       /* what it writes to standard output and error goes nowhere */
+    bool change_user;  /* for good, before it starts; it may never get more rights again */
+    uid_t uid;
+    gid_t gid;
 };
 
 /* Starts a program in a session of its own (a terminal's Ctrl-C does not reach it), with nothing on

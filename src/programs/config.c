@@ -92,6 +92,17 @@ static const struct key keys[] = {
      "voices "
      "that are silent make room for others."},
 
+    {"turn", SWITCH, "no", "edge", 0, 0, 0, 0,
+     "Starts coturn (Debian package): a relay for networks that let media through in no other way. "
+     "Needs host."},
+    {"turn.port", NUMBER, "3478", "", 0, "port", 1, 65535,
+     "Of the relay, UDP and TCP. Over TLS it is reached at the port of HTTPS."},
+    {"turn.lifetime", NUMBER, "43200", "", 0, "seconds", 600, 604800,
+     "How long credentials are good: longer than a day at school without joining anew."},
+    {"turn.secret_file", PATH, "", "", 0, 0, 0, 0,
+     "File with the secret by which credentials are made (32 bytes in hex). Default: made at the "
+     "first start in DATA/secrets."},
+
     {"xmpp.domain", NAME, "meet.darasa", "signal web edge", 0, 0, 0, 0,
      "Domain in XMPP addresses; the rooms live at conference.DOMAIN."},
     {"token.secret_file", PATH, "", "", 0, 0, 0, 0,
@@ -492,6 +503,8 @@ int config_check(const struct config *config, struct buf *complaint)
         buf_add_str(complaint, "media.codecs needs vp8, which all browsers have");
     else if (strcmp(tls, "auto") == 0 && !config_text(config, "host")[0])
         buf_add_str(complaint, "tls = auto needs host");
+    else if (config_switch(config, "turn") && !config_text(config, "host")[0])
+        buf_add_str(complaint, "turn needs host");
     else if (strchr(config_text(config, "media.tcp"), ':'))
         buf_add_str(complaint, "media.tcp is a port: the address is media.address");
     else if (strcmp(config_text(config, "listen.http"), "off") == 0 &&

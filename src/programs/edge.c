@@ -134,16 +134,32 @@ static void on_metrics_gone(struct program *program, json_t *message, const int 
                           (unsigned)json_integer_value(json_object_get(message, "number")));
 }
 
+static void on_relay(struct program *program, json_t *message, const int *fds, size_t count)
+{
+    (void)message;
+    edge_relay(program->edge, count == 1 ? fds[0] : -1);
+    if (count > 1)
+        close_all(fds, count);
+}
+
+static void want_relay(void *arg)
+{
+    struct program *program = arg;
+    json_t *message = json_pack("{s:s}", "type", "relay");
+    if (!message || child_send(program->child, message, NULL, 0) < 0)
+        log_warn("relay not asked for"); /* whoever waits for it gives up soon */
+    json_decref(message);
+}
+
 static void on_message(void *arg, const char *type, json_t *message, const int *fds, size_t count)
 {
     static const struct {
         const char *type;
         void (*handle)(struct program *, json_t *, const int *, size_t);
     } handlers[] = {
-        {"tls", on_tls},
-        {"config", on_config},
-        {"metrics", on_metrics},
-        {"metrics-gone", on_metrics_gone},
+        {"tls", on_tls},         {"config", on_config},
+        {"metrics", on_metrics}, {"metrics-gone", on_metrics_gone},
+        {"relay", on_relay},
     };
     for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
         if (slice_eq_str(slice_str(type), handlers[i].type)) {
@@ -184,7 +200,7 @@ int main(void)
         .recordings = open_root(program.child, "recordings"),
         .acme = open_root(program.child, "acme"),
     };
-    const struct edge_handler edge_handler = {on_lost, &program};
+    const struct edge_handler edge_handler = {on_lost, want_relay, &program};
     const struct child_handler handler = {on_link, on_message, on_stop, &program};
     (void)signal(SIGPIPE, SIG_IGN); /* cannot fail; a write then says EPIPE */
     program.loop = loop_new();

@@ -41,7 +41,8 @@ static void usage(void)
         stderr,
         "usage: darasa serve [--config FILE] [--data DIR] [--port N] [--host NAME]\n"
         "                    [--public-address ADDR ...] [--tls off|auto|local|CERT,KEY]\n"
-        "                    [--client DIR] [--jitsi-web DIR] [--demo] [--set KEY=VALUE ...]\n"
+        "                    [--turn] [--client DIR] [--jitsi-web DIR] [--demo]\n"
+        "                    [--set KEY=VALUE ...]\n"
         "Every KEY: darasactl config print\n"
         "       darasa load ...    many participants, to measure with: darasa load --help\n");
 }
@@ -123,6 +124,12 @@ static int parse_arguments(struct supervisor *super, int argc, char **argv)
         const char *equal = strchr(argv[i], '=');
         if (strcmp(argv[i], "--demo") == 0) {
             super->demo = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--turn") == 0) {
+            int err = override(super, "turn", "yes");
+            if (err)
+                return err;
             continue;
         }
         size_t len = equal ? (size_t)(equal - argv[i]) : strlen(argv[i]);
@@ -294,6 +301,8 @@ static int open_house(struct supervisor *super)
         err = recordings_open(super);
     if (!err)
         err = renders_open(super);
+    if (!err)
+        err = turn_open(super);
     return err ? err : house_start(super);
 }
 
@@ -303,6 +312,7 @@ static void close_house(struct supervisor *super)
     if (super->recordings)
         recordings_close(super);
     renders_close(super);
+    turn_close(super);
     LIST_EACH(node, &super->units)
     {
         struct unit *unit = LIST_ITEM(node, struct unit, node);
@@ -321,6 +331,7 @@ static void close_house(struct supervisor *super)
     json_decref(super->overrides);
     config_free(&super->config);
     explicit_bzero(super->token_secret, sizeof super->token_secret);
+    explicit_bzero(super->turn_secret, sizeof super->turn_secret);
 }
 
 static int serve(struct supervisor *super)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "crypto/hash.h"
 #include "room/inner.h"
 
 #define R "r@conference.meet.example"
@@ -94,6 +95,35 @@ static void slow_openings_end(void **state)
     world_run(w, 3 * USEC_PER_SEC);
     assert_false(c->open);
     world_free(&w);
+}
+
+/* The relay checks: what stands before the colon is in the future, and the password is the HMAC. */
+static void relays_are_told_with_credentials_for_a_while(void **state)
+{
+    struct world *w = world_new(false);
+    json_t *services =
+        json_pack("[{s:s,s:s,s:i,s:s,s:s,s:i}]", "type", "turns", "host", "school.example", "port",
+                  443, "transport", "tcp", "secret", "north", "lifetime", 3600);
+    w->config.services = services;
+    world_restart(w);
+    struct client *c = client_login(w, NULL);
+    client_send(c, "<iq xmlns='jabber:client' type='get' id='q' to='meet.example'><services "
+                   "xmlns='urn:xmpp:extdisco:2'/></iq>");
+    const char *answer =
+        client_expect(c, "type='turns' host='school.example' transport='tcp' port='443' ",
+                      "restricted='1'", NULL);
+    char username[64], password[64], expected[HASH_SHA1_BASE64_SIZE];
+    uint8_t hash[HASH_SHA1_SIZE];
+    cut_after(answer, "username='", username, sizeof username);
+    cut_after(answer, "password='", password, sizeof password);
+    assert_int_equal(strtoll(username, NULL, 10), w->wall_ms / 1000 + 3600);
+    assert_string_equal(strchr(username, ':') + 1, c->nick);
+    hash_hmac_sha1(SLICE("north"), slice_str(username), hash);
+    hash_sha1_base64(hash, expected);
+    assert_string_equal(password, expected);
+    assert_null(strstr(answer, "north"));
+    world_free(&w);
+    json_decref(services);
 }
 
 static void domain_answers(void **state)
@@ -378,6 +408,7 @@ int main(void)
         cmocka_unit_test(another_host_is_unknown),
         cmocka_unit_test(slow_openings_end),
         cmocka_unit_test(domain_answers),
+        cmocka_unit_test(relays_are_told_with_credentials_for_a_while),
         cmocka_unit_test(nodes_have_unique_prefixes),
         cmocka_unit_test(counters_begin_at_enable),
         cmocka_unit_test(server_asks_for_acknowledgement),

@@ -42,22 +42,6 @@ static void note(struct caps *caps, struct slice feature)
         caps->early_maps = true;
 }
 
-/* Twenty bytes are 28 characters. */
-static void to_base64(const uint8_t hash[HASH_SHA1_SIZE], char out[29])
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    uint8_t padded[HASH_SHA1_SIZE + 1] = {0};
-    memcpy(padded, hash, HASH_SHA1_SIZE);
-    for (size_t i = 0; i < 7; i++) {
-        const uint8_t *p = padded + i * 3;
-        uint32_t v = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
-        for (size_t j = 0; j < 4; j++)
-            out[i * 4 + j] = digits[v >> (18 - 6 * j) & 63];
-    }
-    out[27] = '=';
-    out[28] = 0;
-}
-
 static bool matches(struct slice *features, size_t count, const struct xml_node *query,
                     struct slice ver)
 {
@@ -74,10 +58,10 @@ static bool matches(struct slice *features, size_t count, const struct xml_node 
         buf_add(&hashed, features[i]);
         buf_add_byte(&hashed, '<');
     }
-    char base64[29];
+    char base64[HASH_SHA1_BASE64_SIZE];
     uint8_t hash[HASH_SHA1_SIZE];
     hash_sha1(buf_slice(&hashed), hash);
-    to_base64(hash, base64);
+    hash_sha1_base64(hash, base64);
     bool same = !hashed.failed && slice_eq_str(ver, base64);
     buf_done(&hashed);
     return same;

@@ -1,4 +1,8 @@
 /* What the domain itself answers: disco, ping, external services (XEP-0030, 0199, 0215). */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "crypto/hash.h"
 #include "xmpp/inner.h"
 #include "xmpp/ns.h"
 
@@ -30,21 +34,34 @@ static void answer_info(struct xmpp *x, struct session *s, const struct xml_node
     xmpp_finish(x, s);
 }
 
-static void put_service(struct xml_writer *w, const char *ns, json_t *service)
+/* "expiry:endpoint" and its HMAC: the relay knows the secret and asks nobody. */
+static void put_credentials(struct xmpp *x, const struct session *s, struct xml_writer *w,
+                            json_t *service)
 {
-    static const char *const keys[] = {"type",     "host",     "transport",
-                                       "username", "password", "expires"};
+    char username[48], password[HASH_SHA1_BASE64_SIZE];
+    uint8_t hash[HASH_SHA1_SIZE];
+    struct slice secret = slice_str(json_string_value(json_object_get(service, "secret")));
+    int64_t expires = x->wall_ms / 1000 + json_integer_value(json_object_get(service, "lifetime"));
+    (void)snprintf(username, sizeof username, "%" PRId64 ":%s", expires, s->nick); /* fits */
+    hash_hmac_sha1(secret, slice_str(username), hash);
+    hash_sha1_base64(hash, password);
+    xml_put_str(w, "username", username);
+    xml_put_str(w, "password", password);
+    xml_put_str(w, "restricted", "1");
+}
+
+static void put_service(struct xmpp *x, const struct session *s, struct xml_writer *w,
+                        const char *ns, json_t *service)
+{
+    static const char *const keys[] = {"type", "host", "transport"};
     xml_open(w, "service", ns);
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
         const char *value = json_string_value(json_object_get(service, keys[i]));
         if (value)
             xml_put_str(w, keys[i], value);
     }
-    json_t *port = json_object_get(service, "port");
-    if (json_is_integer(port) && json_integer_value(port) > 0)
-        xml_put_u64(w, "port", (uint64_t)json_integer_value(port));
-    if (json_object_get(service, "password"))
-        xml_put_str(w, "restricted", "1");
+    xml_put_u64(w, "port", (uint64_t)json_integer_value(json_object_get(service, "port")));
+    put_credentials(x, s, w, service);
     xml_close(w);
 }
 
@@ -54,7 +71,7 @@ static void answer_services(struct xmpp *x, struct session *s, const struct xml_
     struct xml_writer *w = xmpp_begin_result(x, s, iq);
     xml_open(w, "services", ns);
     for (size_t i = 0; i < json_array_size(x->config.services); i++)
-        put_service(w, ns, json_array_get(x->config.services, i));
+        put_service(x, s, w, ns, json_array_get(x->config.services, i));
     xml_close(w);
     xml_close(w);
     xmpp_finish(x, s);

@@ -64,7 +64,10 @@ struct xmpp_config {
     struct ids ids;
     const struct xmpp_component *components;
     size_t component_count;
-    json_t *services; /* XEP-0215: array of {type,host,port,transport,username,password}; or NULL */
+    /* XEP-0215: array of {type,host,port,transport,secret,lifetime}; or NULL. Who asks gets
+     * credentials of his own, good for `lifetime` seconds, made with the secret as TURN servers
+     * with a shared one expect (draft-uberti-behave-turn-rest). */
+    json_t *services;
     size_t sessions_max;
     uint64_t seed;
 };

@@ -94,12 +94,12 @@ export class Participant {
 }
 
 export class School {
-    constructor(name) {
+    constructor(name, options = {}) {
         this.name = name;
         this.participants = [];
         this.data = mkdtempSync(join(tmpdir(), 'darasa-class-'));
         chmodSync(this.data, 0o755); // the children live as a user of their own
-        this.network = new Network(`dc${process.pid % 10000}${name}`, HOST).start();
+        this.network = new Network(`dc${process.pid % 10000}${name}`, HOST, options).start();
         // A test whose time is over leaves nothing behind either: a long class takes gigabytes.
         for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
             process.once(signal, () => {

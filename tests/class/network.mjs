@@ -5,6 +5,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 
 const LINE = new URL('../../build/release/tests/support/line', import.meta.url).pathname;
 export const PUBLIC = '198.51.100.10';
+export const PUBLIC6 = '2001:db8:77::2';
 const PRIVATE = '10.77.0.2';
 
 function ip(...args) {
@@ -12,8 +13,9 @@ function ip(...args) {
 }
 
 export class Network {
-    constructor(name, hostName) {
+    constructor(name, hostName, { v6 = false } = {}) {
         this.name = name;
+        this.v6 = v6;
         this.hostName = hostName;
         this.spaces = [];
         this.hosts = 0;
@@ -66,7 +68,31 @@ export class Network {
                 chain post { type nat hook postrouting priority 100; ip saddr ${PRIVATE} oifname wan snat to ${PUBLIC}; }
             }
 X`]);
+        if (this.v6)
+            this.start6();
         return this;
+    }
+
+    // IPv6 beside it, routed as it should be: no NAT.
+    start6() {
+        ip('-n', this.router, 'addr', 'add', '2001:db8:77::1/64', 'dev', 'lan');
+        ip('-n', this.router, 'addr', 'add', '2001:db8:51::1/64', 'dev', 'wan');
+        ip('-n', this.server, 'addr', 'add', `${PUBLIC6}/64`, 'dev', 'eth0');
+        ip('-n', this.server, 'route', 'add', 'default', 'via', '2001:db8:77::1');
+        execFileSync('ip', ['netns', 'exec', this.router, 'sh', '-c', 'echo 1 >/proc/sys/net/ipv6/conf/all/forwarding']);
+    }
+
+    // A host that has IPv6 only.
+    host6() {
+        const n = ++this.hosts;
+        const space = this.space(`h${n}`);
+        writeFileSync(`/etc/netns/${space}/hosts`, `::1 localhost\n${PUBLIC6} ${this.hostName}\n`);
+        this.cable(this.router, `h${n}`, space, 'eth0');
+        ip('-n', this.router, 'link', 'set', `h${n}`, 'master', 'wan');
+        this.addresses[space] = `2001:db8:51::${20 + n}`;
+        ip('-n', space, 'addr', 'add', `${this.addresses[space]}/64`, 'dev', 'eth0');
+        ip('-n', space, 'route', 'add', 'default', 'via', '2001:db8:51::1');
+        return space;
     }
 
     // A host on the outside; returns its namespace.
@@ -110,11 +136,14 @@ X`]);
         }` : 'delete table inet cut' });
     }
 
-    // Lets nothing through between a host and the rest that matches one of the rules (of nft), without a word; none: all again.
-    block(space, ...rules) {
-        const chain = hook => `chain ${hook} { type filter hook ${hook} priority 0; ${rules.map(r => `${hook === 'input' ? 'iifname' : 'oifname'} eth0 ${r} drop;`).join(' ')} }`;
-        execFileSync('ip', ['netns', 'exec', space, 'nft', '-f', '-'], { input: `table inet block\ndelete table inet block
-            table inet block { ${chain('input')}\n${chain('output')}\n}` });
+    // Lets only these ports of servers through to a host, without a word about the rest: {tcp: [443], udp: []}; null: all again.
+    only(space, ports) {
+        const chain = (hook, device, side) => `chain ${hook} { type filter hook ${hook} priority 0;
+            ${device} != eth0 accept\nmeta l4proto { icmp, ipv6-icmp } accept
+            ${['tcp', 'udp'].flatMap(p => (ports[p] ?? []).map(n => `${p} ${side} ${n} accept`)).join('\n')}
+            drop\n}`;
+        execFileSync('ip', ['netns', 'exec', space, 'nft', '-f', '-'], { input: `table inet only\ndelete table inet only
+            ${ports ? `table inet only { ${chain('input', 'iifname', 'sport')}\n${chain('output', 'oifname', 'dport')}\n}` : ''}` });
     }
 
     // What a host sends and receives goes over a line of its own from now on: {delay, jitter, queue} in ms, loss in percent,

@@ -1,17 +1,21 @@
-// Networks that let little through: whoever can reach the server's TCP port only joins, sees and hears all the same.
-import { Participant, School, finish, test, until } from './harness.mjs';
-import { allSeeAll, joinOurs } from './join.mjs';
+// Networks that let little through: TCP only, a relay only, IPv6 only. Whoever is behind one joins, sees and hears all the same.
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Participant, School, TOP, finish, test, until } from './harness.mjs';
+import { allSeeAll, joinOurs, leaveOurs, rejoinOurs } from './join.mjs';
+import { PUBLIC, PUBLIC6 } from './network.mjs';
 
-const school = new School('reach');
+const school = new School('reach', { v6: true });
 
-// How the page's media travels: "udp" or "tcp", and "relay" by way of which protocol.
+// How the page's media travels.
 function wayOf(p) {
     return p.eval(async () => {
         const pc = window.__media.connections.filter(c => c.connectionState === 'connected').at(-1);
         const stats = [...(await pc.getStats()).values()];
         const pair = stats.find(s => s.type === 'candidate-pair' && s.nominated && s.state === 'succeeded' && s.bytesReceived > 0);
-        const local = stats.find(s => s.id === pair?.localCandidateId);
-        return local && { protocol: local.protocol, type: local.candidateType, relay: local.relayProtocol, address: local.address };
+        const local = stats.find(s => s.id === pair?.localCandidateId), remote = stats.find(s => s.id === pair?.remoteCandidateId);
+        return local && { protocol: local.protocol, type: local.candidateType, relay: local.relayProtocol, remote: remote.address };
     });
 }
 
@@ -25,18 +29,61 @@ async function travelsBy(p, wanted) {
 }
 
 try {
-    await school.start();
+    await school.start(['--turn']);
     const links = school.people;
     const teacher = await Participant.start(school, 'chromium', 1);
     const pupil = await Participant.start(school, 'chromium', 2, { fps: 8 });
-    await test('without UDP a pupil joins over TCP, all see and hear all', school, async () => {
-        school.network.block(pupil.space, 'meta l4proto udp');
-        await joinOurs(teacher, links[0]);
-        await joinOurs(pupil, links[1]);
-        await allSeeAll(until, [teacher, pupil]);
-        await travelsBy(teacher, { protocol: 'udp' });
-        await travelsBy(pupil, { protocol: 'tcp' });
+    await joinOurs(teacher, links[0]);
+    // What the pupil's network lets through, and how media travels then. The page itself comes over TCP 443.
+    const networks = [
+        ['no UDP', { tcp: [443, 10000] }, { protocol: 'tcp' }],
+        ['only a relay by UDP', { tcp: [443], udp: [3478] }, { type: 'relay', relay: 'udp' }],
+        ['only a relay by TCP', { tcp: [443, 3478] }, { type: 'relay', relay: 'tcp' }],
+        ['only TCP 443', { tcp: [443] }, { type: 'relay', relay: 'tls' }],
+    ];
+    for (const [index, [what, ports, way]] of networks.entries())
+        await test(`${what}: a pupil joins, all see and hear all`, school, async () => {
+            school.network.only(pupil.space, ports);
+            await (index === 0 ? joinOurs(pupil, links[1]) : rejoinOurs(pupil));
+            try {
+                await allSeeAll(until, [teacher, pupil]);
+                await travelsBy(teacher, { protocol: 'udp' });
+                await travelsBy(pupil, way);
+            } finally {
+                await leaveOurs(pupil);
+            }
+        });
+    await test('the relay knows nobody but the bridge, and no stranger', school, async () => {
+        const secret = readFileSync(join(school.data, 'secrets/turn'), 'utf8').trim();
+        school.network.only(pupil.space, null);
+        const ask = (space, host, ...peers) => Object.fromEntries(execFileSync('ip', ['netns', 'exec', space, 'python3',
+            join(TOP, 'tests/class/turn_peers.py'), host, '3478', secret, ...peers], { encoding: 'utf8' }).trim().split('\n').map(l => l.split(' ')));
+        const bridge = ['10.77.0.2', PUBLIC], others = ['127.0.0.1', '10.77.0.1', '10.0.0.1', '192.168.1.1', '169.254.169.254', '198.51.100.1', '0.0.0.0'];
+        const said = ask(pupil.space, PUBLIC, ...bridge, ...others);
+        if (said.wrong !== '401' || bridge.some(a => said[a] !== '0') || others.some(a => said[a] !== '403'))
+            throw new Error(JSON.stringify(said));
+        const space = school.network.host6();
+        const six = ask(space, PUBLIC6, PUBLIC6, '::1', '::ffff:127.0.0.1', '2001:db8:77::1', 'fd00::1', 'ff02::1');
+        if (Object.entries(six).some(([peer, status]) => status !== (peer === PUBLIC6 ? '0' : peer === 'wrong' ? '401' : '403')))
+            throw new Error(JSON.stringify(six));
     });
+    const third = await Participant.start(school, 'chromium', 3, { fps: 8, space: school.network.host6() });
+    const networks6 = [
+        ['IPv6', null, { protocol: 'udp', remote: PUBLIC6 }],
+        ['IPv6 without UDP', { tcp: [443, 10000] }, { protocol: 'tcp', remote: PUBLIC6 }],
+        ['IPv6 by a relay', { tcp: [443], udp: [3478] }, { type: 'relay', relay: 'udp' }],
+    ];
+    for (const [index, [what, ports, way]] of networks6.entries())
+        await test(`only ${what}: a pupil joins, all see and hear all`, school, async () => {
+            school.network.only(third.space, ports);
+            await (index === 0 ? joinOurs(third, links[2]) : rejoinOurs(third));
+            try {
+                await allSeeAll(until, [teacher, third]);
+                await travelsBy(third, way);
+            } finally {
+                await leaveOurs(third);
+            }
+        });
 } catch (error) {
     await test('reach', school, () => { throw error; });
 } finally {

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -834,6 +835,104 @@ def tls_misuse(edge):
     assert gone(sock)
     assert edge.metric('darasa_edge_refused_total{reason="tls"}') >= 2
     assert curl("--http2", f"https://localhost:{edge.port('https')}/") == b"page"
+
+
+ALLOCATE = bytes.fromhex("000300002112a442") + bytes(12)
+
+
+def relay(edge, count=1):
+    """Answers the edge's wish for a connection to the relay with one end of a pair; returns the other."""
+    until(lambda: sum(m["type"] == "relay" for m in edge.messages) >= count, "asked for the relay")
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    edge.tell({"type": "relay"}, [theirs.fileno()])
+    theirs.close()
+    ours.settimeout(10)
+    return ours
+
+
+@test(tls=True, settings={"turn": True, "edge.handshake_ms": 1000, "edge.tick_ms": 50})
+def turn_inside_tls(edge):
+    edge.write("client", "index.html", "page")
+    edge.set_tls(*certificate(edge.folder, "school.test"))
+    edge.wait_message("ready")
+    sock = edge.connect_tls()
+    sock.sendall(ALLOCATE[:7])  # whole or in pieces
+    time.sleep(0.1)
+    assert not any(m["type"] == "relay" for m in edge.messages)
+    sock.sendall(ALLOCATE[7:] + b"more")
+    ours = relay(edge)
+    assert ours.recv(100) == ALLOCATE + b"more"
+    # both ways, more than all buffers hold
+    there, back = os.urandom(3_000_000), os.urandom(3_000_000)
+
+    def echo():
+        left = len(there)
+        while left:
+            left -= len(ours.recv(65536))
+        ours.sendall(back)
+
+    thread = threading.Thread(target=echo)
+    thread.start()
+    sock.sendall(there)
+    got = b""
+    while len(got) < len(back):
+        got += sock.recv(65536)
+    thread.join()
+    assert got == back
+    # a client that does not read holds up the relay, not the edge
+    ours.setblocking(False)
+    sent = 0
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        try:
+            sent += ours.send(bytes(65536))
+        except BlockingIOError:
+            time.sleep(0.01)
+    assert sent < 16_000_000
+    assert curl(f"https://localhost:{edge.port('https')}/") == b"page"
+    ours.close()
+    assert gone(sock)
+    # the client goes first
+    sock = edge.connect_tls()
+    sock.sendall(ALLOCATE)
+    ours = relay(edge, 2)
+    assert ours.recv(100) == ALLOCATE
+    sock.close()
+    assert ours.recv(100) == b""
+    # no relay, no answer, no TURN
+    sock = edge.connect_tls()
+    sock.sendall(ALLOCATE)
+    until(lambda: sum(m["type"] == "relay" for m in edge.messages) >= 3, "asked")
+    edge.tell({"type": "relay"})
+    assert gone(sock)
+    sock = edge.connect_tls()
+    sock.sendall(ALLOCATE)
+    assert gone(sock)
+    relay(edge, 4).close()
+    sock = edge.connect_tls()
+    sock.sendall(bytes(40))
+    assert gone(sock)
+    # more that wait than may wait
+    socks = [edge.connect_tls() for _ in range(70)]
+    for sock in socks:
+        sock.sendall(ALLOCATE)
+    until(lambda: edge.metric('darasa_edge_refused_total{reason="upstream"}') >= 70, "all refused")
+    assert sum(m["type"] == "relay" for m in edge.messages) <= 4 + 64
+    for sock in socks:
+        sock.close()
+
+
+@test(tls=True)
+def no_turn_where_it_is_off(edge):
+    edge.write("client", "index.html", "page")
+    edge.set_tls(*certificate(edge.folder, "school.test"))
+    edge.wait_message("ready")
+    sock = edge.connect_tls()
+    sock.sendall(ALLOCATE)
+    got = sock.recv(100)
+    assert b" 501 " in got, got
+    assert not any(m["type"] == "relay" for m in edge.messages)
 
 
 @test(tls=True)

@@ -15,6 +15,7 @@
 
 #define CHILD_USER "darasa"
 #define SECRET_BYTES 32
+#define SECRET_SIZE (2 * SECRET_BYTES + 1)
 #define KEY_FILE_MAX ((size_t)(64 * 1024))
 
 static int make_path(struct supervisor *super)
@@ -125,7 +126,7 @@ static bool is_hex(struct slice s)
     return true;
 }
 
-static int read_secret(struct supervisor *super, int dir, const char *path)
+static int read_secret(int dir, const char *path, char ret_secret[SECRET_SIZE])
 {
     struct buf text;
     buf_init(&text, 4096);
@@ -134,19 +135,33 @@ static int read_secret(struct supervisor *super, int dir, const char *path)
     if (!err && (secret.len != (size_t)2 * SECRET_BYTES || !is_hex(secret)))
         err = ERR_FORMAT;
     if (!err)
-        (void)slice_copy(secret, super->token_secret, sizeof super->token_secret); /* fits */
+        (void)slice_copy(secret, ret_secret, SECRET_SIZE); /* fits */
     buf_done(&text);
     return err;
 }
 
-static int make_secret(struct supervisor *super)
+static int make_secret(struct supervisor *super, const char *path, char ret_secret[SECRET_SIZE])
 {
     uint8_t bytes[SECRET_BYTES];
     if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
         return ERR_IO;
     for (size_t i = 0; i < sizeof bytes; i++)
-        (void)snprintf(super->token_secret + 2 * i, 3, "%02x", bytes[i]);
-    return file_write(super->data_fd, "secrets/token", slice_str(super->token_secret), 0600);
+        (void)snprintf(ret_secret + 2 * i, 3, "%02x", bytes[i]);
+    return file_write(super->data_fd, path, slice_str(ret_secret), 0600);
+}
+
+/* From the file that `key` names, else from `path` below the data directory, where it is made. */
+static int load_secret(struct supervisor *super, const char *key, const char *path,
+                       char ret_secret[SECRET_SIZE])
+{
+    const char *file = config_text(super->config, key);
+    int err = read_secret(file[0] ? AT_FDCWD : super->data_fd, file[0] ? file : path, ret_secret);
+    if (err == ERR_NOT_FOUND && !file[0])
+        err = make_secret(super, path, ret_secret);
+    if (err)
+        complain("the secret %s%s%s (%s) must hold 32 bytes in hex.", file[0] ? file : super->data,
+                 file[0] ? "" : "/", file[0] ? "" : path, key);
+    return err;
 }
 
 static json_t *json_slice(struct slice text)
@@ -182,18 +197,13 @@ static int load_issuer(struct supervisor *super, const char *line)
 
 int data_load_secrets(struct supervisor *super)
 {
-    const char *file = config_text(super->config, "token.secret_file");
     json_t *line;
     size_t i;
-    int err = file[0] ? read_secret(super, AT_FDCWD, file)
-                      : read_secret(super, super->data_fd, "secrets/token");
-    if (err == ERR_NOT_FOUND && !file[0])
-        err = make_secret(super);
-    if (err) {
-        complain("the token secret %s%s must hold 32 bytes in hex.", file[0] ? file : super->data,
-                 file[0] ? "" : "/secrets/token");
+    int err = load_secret(super, "token.secret_file", "secrets/token", super->token_secret);
+    if (!err && config_switch(super->config, "turn"))
+        err = load_secret(super, "turn.secret_file", "secrets/turn", super->turn_secret);
+    if (err)
         return err;
-    }
     json_decref(super->issuers);
     super->issuers = json_array();
     json_array_foreach(config_list(super->config, "token.issuer"), i, line)

@@ -30,7 +30,8 @@ json_t *house_settings(struct supervisor *super, const char *program)
     if (ok && (strcmp(program, "signal") == 0 || strcmp(program, "web") == 0))
         ok = json_object_set_new(settings, "token_secret", json_string(super->token_secret)) == 0;
     if (ok && strcmp(program, "signal") == 0)
-        ok = json_object_set(settings, "issuers", super->issuers) == 0;
+        ok = json_object_set(settings, "issuers", super->issuers) == 0 &&
+             json_object_set_new(settings, "services", turn_services(super)) == 0;
     if (ok && (strcmp(program, "signal") == 0 || strcmp(program, "bridge") == 0))
         ok =
             json_object_set_new(settings, "workers", json_integer((json_int_t)super->workers)) == 0;
@@ -77,6 +78,13 @@ static int dress_edge(struct unit *unit, struct start *start)
     if (!err)
         err = start_add_data(unit, start, "acme", "acme");
     return err;
+}
+
+static void message_edge(struct unit *unit, const char *type, json_t *message)
+{
+    (void)message;
+    if (strcmp(type, "relay") == 0)
+        turn_connect(unit);
 }
 
 static void show(struct unit *edge, const char *program, unsigned number, int fd)
@@ -220,7 +228,8 @@ static void ready_bridge(struct unit *unit)
     recordings_feed_worker(unit->super, unit->number);
 }
 
-const struct kind kind_edge = {.program = "edge", .watched = true, .dress = dress_edge};
+const struct kind kind_edge = {
+    .program = "edge", .watched = true, .dress = dress_edge, .message = message_edge};
 const struct kind kind_signal = {.program = "signal",
                                  .watched = true,
                                  .dress = dress_signal,

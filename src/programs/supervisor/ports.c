@@ -96,7 +96,7 @@ static int open_key(struct supervisor *super, const char *key, const char *name,
     return err;
 }
 
-static uint16_t port_of(const struct supervisor *super, const char *name)
+uint16_t ports_of(const struct supervisor *super, const char *name)
 {
     for (size_t i = 0; i < super->listener_count; i++)
         if (strcmp(super->listeners[i].name, name) == 0)
@@ -107,7 +107,7 @@ static uint16_t port_of(const struct supervisor *super, const char *name)
 static void make_url(struct supervisor *super, bool tls)
 {
     const char *host = config_text(super->config, "host");
-    uint16_t port = port_of(super, tls ? "https" : "http");
+    uint16_t port = ports_of(super, tls ? "https" : "http");
     (void)snprintf(super->url, sizeof super->url, "%s://%s", tls ? "https" : "http",
                    host[0] ? host : "localhost");
     size_t len = strlen(super->url);
@@ -273,6 +273,17 @@ static size_t local_addresses(struct supervisor *super, struct interface_address
         if (alone || !all[i].loopback || !any)
             ret_list[kept++] = all[i];
     }
+    return kept;
+}
+
+size_t ports_media_addresses(struct supervisor *super, struct address *ret_list, size_t max)
+{
+    struct interface_address local[INTERFACES_MAX];
+    size_t count = local_addresses(super, local);
+    size_t kept = 0;
+    for (size_t i = 0; i < count && kept < max; i++)
+        if (!local[i].loopback)
+            ret_list[kept++] = local[i].address;
     return kept;
 }
 

@@ -21,6 +21,7 @@ struct unit;
 struct recordings;
 struct renders;
 struct certificates;
+struct turn;
 
 /* What goes into a start message. */
 struct start {
@@ -90,7 +91,8 @@ struct supervisor {
     char url[512];
     const char *tls; /* "off", "auto", "local", "files" */
     char token_secret[65];
-    char run[33]; /* names this start of the house: docs/bus.md */
+    char turn_secret[65]; /* "": no relay */
+    char run[33];         /* names this start of the house: docs/bus.md */
     json_t *issuers;
     uid_t child_uid; /* who owns what children write; (uid_t)-1: nobody else */
     gid_t child_gid;
@@ -104,6 +106,7 @@ struct supervisor {
     struct recordings *recordings;
     struct renders *renders;
     struct certificates *certificates; /* NULL: no TLS */
+    struct turn *turn;                 /* NULL: no relay */
     json_t *links;                     /* of web, until printed */
     bool announced;
     bool stopping;
@@ -160,6 +163,10 @@ int ports_open_media(struct supervisor *super, int fds[2]) MUST_USE;
 /* Its listening sockets, once those of media are open. */
 int ports_open_media_tcp(struct supervisor *super, int fds[2]) MUST_USE;
 json_t *ports_candidates(struct supervisor *super) MUST_USE;
+/* The port of the listener with that name; 0: there is none. */
+uint16_t ports_of(const struct supervisor *super, const char *name);
+/* The addresses at which media is let in, without those of loopback; at most `max`. */
+size_t ports_media_addresses(struct supervisor *super, struct address *ret_list, size_t max);
 
 /* data.c: directories and secrets. They complain themselves. */
 int data_open(struct supervisor *super) MUST_USE;
@@ -192,6 +199,14 @@ void renders_close(struct supervisor *super);
 void renders_ask(struct supervisor *super, json_t *message);
 /* Forgets what waits, and stops what runs, for a recording that goes away. */
 void renders_forget(struct supervisor *super, const char *recording);
+
+/* turn.c: coturn, when it is wanted. It complains itself. */
+int turn_open(struct supervisor *super) MUST_USE;
+void turn_close(struct supervisor *super);
+/* Sends edge a connection to it, or a word that there is none. */
+void turn_connect(struct unit *edge);
+/* What clients are told of it, as xmpp wants it (XEP-0215); NULL: no memory. */
+json_t *turn_services(struct supervisor *super) MUST_USE;
 
 /* certificate.c: when TLS is on */
 int certificate_open(struct supervisor *super) MUST_USE;

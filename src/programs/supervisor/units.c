@@ -248,7 +248,8 @@ static int spawn(struct unit *unit)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return ERR_IO;
     const char *const argv[] = {path, NULL};
-    const struct process_options options = {ends[1], unit->kind->low_priority};
+    const struct process_options options = {.control = ends[1],
+                                            .low_priority = unit->kind->low_priority};
     int err = process_spawn(path, argv, &options, &unit->pid, &pidfd);
     close(ends[1]);
     if (err) {

@@ -31,6 +31,8 @@ struct world {
     /* Looks at every datagram before the network; false: it is lost. */
     bool (*filter)(struct world *world, bool from_client, struct slice bytes);
     unsigned filtered;
+    struct address stream; /* our end of a connection between the two (path_of_stream) */
+    bool no_datagrams;     /* only the stream gets through */
     struct net_datagram held;
 };
 
@@ -63,6 +65,7 @@ static struct world *world_new(uint64_t seed, struct net_link link)
     w->server.address = address_v4(192, 0, 2, 1, 10000);
     w->client.address = address_v4(10, 0, 0, 7, 4000);
     w->seen_as = address_v4(198, 51, 100, 7, 4000);
+    w->stream = path_of_stream(1, &w->seen_as).local;
     return w;
 }
 
@@ -109,7 +112,8 @@ static void tell_server(struct world *w)
 static void put_on_wire(struct world *w, bool from_client, const struct path *path,
                         struct slice bytes)
 {
-    if (w->filter && !w->filter(w, from_client, bytes))
+    bool stream = address_eq(from_client ? &path->remote : &path->local, &w->stream);
+    if ((w->filter && !w->filter(w, from_client, bytes)) || (w->no_datagrams && !stream))
         return;
     if (from_client)
         net_send(&w->net, w->now, &w->seen_as, &path->remote, bytes);
@@ -129,7 +133,7 @@ static void flush(struct world *w, struct side *side)
 static void deliver(struct world *w, struct net_datagram *d)
 {
     bool to_client = address_eq(&d->to, &w->seen_as);
-    if (!to_client && !address_eq(&d->to, &w->server.address))
+    if (!to_client && !address_eq(&d->to, &w->server.address) && !address_eq(&d->to, &w->stream))
         return; /* an address that the client has left */
     struct side *side = to_client ? &w->client : &w->server;
     struct path path = {.local = to_client ? w->client.address : d->to, .remote = d->from};
@@ -555,6 +559,71 @@ static void noise_changes_nothing(void **state)
     world_free(w);
 }
 
+static void add_stream(struct world *w)
+{
+    const struct path path = {.local = w->client.address, .remote = w->stream};
+    assert_int_equal(transport_add_remote(w->client.transport, w->now, &path), 0);
+    w->client.wake = w->now;
+}
+
+static bool server_on_stream(const struct world *w)
+{
+    struct path path;
+    struct srtp *srtp;
+    assert_true(transport_ready(w->server.transport, &path, &srtp));
+    return path_is_stream(&path);
+}
+
+/* Both say a packet every 20 ms; those that arrived in that time, of each. */
+static void count_talk(struct world *w, usec_t time, unsigned *ret_up, unsigned *ret_down)
+{
+    unsigned up = w->server.rtp, down = w->client.rtp;
+    talk(w, time);
+    *ret_up = w->server.rtp - up;
+    *ret_down = w->client.rtp - down;
+}
+
+/* A firewall that lets no datagrams through, from the start. */
+static void a_stream_serves_while_no_datagrams_get_through(void **state)
+{
+    unsigned up, down;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct world *w = world_new(seed, CALM);
+        w->no_datagrams = true;
+        tell_client(w);
+        tell_server(w);
+        add_stream(w);
+        assert_true(run_until_connected(w, 2 * USEC_PER_SEC) >= 0);
+        assert_true(server_on_stream(w));
+        count_talk(w, USEC_PER_SEC, &up, &down);
+        assert_in_range(up, 46, 50);
+        assert_in_range(down, 46, 50);
+        world_free(w);
+    }
+}
+
+static void datagrams_that_stop_are_replaced_by_the_stream_and_come_back(void **state)
+{
+    unsigned up, down;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct world *w = connected_world(seed, CALM);
+        add_stream(w);
+        talk(w, USEC_PER_SEC);
+        assert_false(server_on_stream(w));
+        w->no_datagrams = true;
+        talk(w, 8 * USEC_PER_SEC);
+        assert_true(server_on_stream(w));
+        count_talk(w, USEC_PER_SEC, &up, &down);
+        assert_in_range(up, 46, 50);
+        assert_in_range(down, 46, 50);
+        w->no_datagrams = false;
+        talk(w,
+             15 * USEC_PER_SEC); /* a path in reserve is asked every 12 s, give or take a fifth */
+        assert_false(server_on_stream(w));
+        world_free(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -572,6 +641,8 @@ int main(void)
         cmocka_unit_test(replayed_packets_are_dropped),
         cmocka_unit_test(a_farewell_is_understood),
         cmocka_unit_test(noise_changes_nothing),
+        cmocka_unit_test(a_stream_serves_while_no_datagrams_get_through),
+        cmocka_unit_test(datagrams_that_stop_are_replaced_by_the_stream_and_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,8 +24,8 @@
 #define SWITCH_HOLD USEC_PER_SEC
 /* Silence on the selected path after which checks elsewhere count. */
 #define SILENT_AFTER USEC_PER_SEC
-/* Unanswered checks of a datagram path before a stream may take over: one may have been lost. */
-#define STREAM_AFTER_MISSED 2
+/* Unanswered checks of a path before one of a lower rank may take over: one may have been lost. */
+#define WORSE_AFTER_MISSED 2
 /* Wrong messages answered by work (a hash each) per second; beyond it only known paths count. */
 #define FAILURES_PER_SEC 100
 #define OUTPUT_MAX 16
@@ -288,6 +288,15 @@ static void select_pair(struct ice *ice, usec_t now, struct pair *pair)
         check_now(ice, now, pair); /* nominates it */
 }
 
+/* On a stream what is lost holds up all that follows; what comes from our own address comes from
+ * the relay beside us, a longer way that may be such a stream itself. */
+static unsigned rank(const struct path *path)
+{
+    if (path_is_stream(path))
+        return 1;
+    return memcmp(path->local.ip, path->remote.ip, sizeof path->local.ip) == 0 ? 0 : 2;
+}
+
 /* Whether the peer has moved from the selected path `s` to `c`. */
 static bool moved_to(const struct ice *ice, usec_t now, const struct pair *c, const struct pair *s)
 {
@@ -295,10 +304,9 @@ static bool moved_to(const struct ice *ice, usec_t now, const struct pair *c, co
         return false;
     if (!alive(s, now))
         return true;
-    bool from_stream = path_is_stream(&s->path), to_stream = path_is_stream(&c->path);
-    if (from_stream && !to_stream)
+    if (rank(&c->path) > rank(&s->path))
         return c->unanswered == 0;
-    if (to_stream && !from_stream && s->unanswered < STREAM_AFTER_MISSED)
+    if (rank(&c->path) < rank(&s->path) && s->unanswered < WORSE_AFTER_MISSED)
         return false;
     bool settled = c->learned_at > ice->switched_at || now - ice->switched_at >= SWITCH_HOLD;
     if (c->media_at > s->media_at && c->media_at >= s->heard_at && settled)

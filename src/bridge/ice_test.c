@@ -248,6 +248,27 @@ static void datagrams_are_preferred_to_a_stream(void **state)
     ice_free(&b);
 }
 
+static void a_stream_is_preferred_to_the_relay_beside_us(void **state)
+{
+    struct ice *a = agent("aaaa", PWD_A, true, 1), *b = agent("bbbb", PWD_B, false, 2);
+    struct address remote = address_v4(198, 51, 100, 7, 4000);
+    struct path stream = path_of_stream(1, &remote), selected;
+    struct path relayed = {.local = address_v4(192, 0, 2, 1, 10000),
+                           .remote = address_v4(192, 0, 2, 1, 50000)};
+    assert_int_equal(ice_set_remote(a, 1000, SLICE("bbbb"), slice_str(PWD_B)), 0);
+    assert_int_equal(ice_set_remote(b, 1000, SLICE("aaaa"), slice_str(PWD_A)), 0);
+    assert_int_equal(ice_add_remote(a, 1000, &stream), 0);
+    assert_int_equal(ice_add_remote(a, 1000, &relayed), 0);
+    exchange(a, b, 1000);
+    assert_true(ice_selected(a, &selected) && path_is_stream(&selected));
+    ice_heard(a, 2000, &relayed);
+    assert_true(ice_selected(a, &selected) && path_is_stream(&selected));
+    ice_path_gone(a, 3000, &stream);
+    assert_true(ice_selected(a, &selected) && path_eq(&selected, &relayed));
+    ice_free(&a);
+    ice_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +279,7 @@ int main(void)
         cmocka_unit_test(an_answer_counts_only_on_its_own_path_and_once),
         cmocka_unit_test(weak_credentials_are_refused),
         cmocka_unit_test(datagrams_are_preferred_to_a_stream),
+        cmocka_unit_test(a_stream_is_preferred_to_the_relay_beside_us),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@ import { allSeeAll, joinOurs, leaveOurs, rejoinOurs } from './join.mjs';
 import { PUBLIC, PUBLIC6 } from './network.mjs';
 
 const school = new School('reach', { v6: true });
+const narrow = new School('narrow');
 
 // How the page's media travels.
 function wayOf(p) {
@@ -67,6 +68,15 @@ try {
         if (Object.entries(six).some(([peer, status]) => status !== (peer === PUBLIC6 ? '0' : peer === 'wrong' ? '401' : '403')))
             throw new Error(JSON.stringify(six));
     });
+    await test('UDP gone in the midst of a class: all see and hear all again', school, async () => {
+        await rejoinOurs(pupil);
+        await allSeeAll(until, [teacher, pupil]);
+        await travelsBy(pupil, { protocol: 'udp' });
+        school.network.only(pupil.space, { tcp: [443, 10000] });
+        await travelsBy(pupil, { protocol: 'tcp' });
+        await allSeeAll(until, [teacher, pupil]);
+        await leaveOurs(pupil);
+    });
     const third = await Participant.start(school, 'chromium', 3, { fps: 8, space: school.network.host6() });
     const networks6 = [
         ['IPv6', null, { protocol: 'udp', remote: PUBLIC6 }],
@@ -88,5 +98,26 @@ try {
     await test('reach', school, () => { throw error; });
 } finally {
     await school.stop();
+}
+
+// One address, and nothing but the number 443: UDP for media, TCP for pages, signalling and, inside TLS, the relay.
+try {
+    await narrow.start(['--turn', '--set', 'media.port=443']);
+    const people = [];
+    for (const [index, ports] of [{ tcp: [443], udp: [443] }, { tcp: [443] }].entries()) {
+        people.push(await Participant.start(narrow, 'chromium', index + 1, { fps: 8 }));
+        narrow.network.only(people[index].space, ports);
+    }
+    await test('everything at port 443', narrow, async () => {
+        for (const [index, p] of people.entries())
+            await joinOurs(p, narrow.people[index]);
+        await allSeeAll(until, people);
+        await travelsBy(people[0], { protocol: 'udp', relay: undefined });
+        await travelsBy(people[1], { type: 'relay', relay: 'tls' });
+    });
+} catch (error) {
+    await test('port 443', narrow, () => { throw error; });
+} finally {
+    await narrow.stop();
 }
 finish();

@@ -137,13 +137,14 @@ X`]);
     }
 
     // Lets only these ports of servers through to a host, without a word about the rest: {tcp: [443], udp: []}; null: all again.
+    // On the router, as a school's firewall: where the host itself drops, its programs are told.
     only(space, ports) {
-        const chain = (hook, device, side) => `chain ${hook} { type filter hook ${hook} priority 0;
-            ${device} != eth0 accept\nmeta l4proto { icmp, ipv6-icmp } accept
-            ${['tcp', 'udp'].flatMap(p => (ports[p] ?? []).map(n => `${p} ${side} ${n} accept`)).join('\n')}
-            drop\n}`;
-        execFileSync('ip', ['netns', 'exec', space, 'nft', '-f', '-'], { input: `table inet only\ndelete table inet only
-            ${ports ? `table inet only { ${chain('input', 'iifname', 'sport')}\n${chain('output', 'oifname', 'dport')}\n}` : ''}` });
+        const own = this.addresses[space], family = own.includes(':') ? 'ip6' : 'ip', table = `inet only-${space.split('-').pop()}`;
+        const rules = [['saddr', 'dport'], ['daddr', 'sport']].flatMap(([address, port]) => [
+            ...['tcp', 'udp'].flatMap(p => (ports?.[p] ?? []).map(n => `${family} ${address} ${own} ${p} ${port} ${n} accept`)),
+            `${family} ${address} ${own} meta l4proto { tcp, udp } drop`]);
+        execFileSync('ip', ['netns', 'exec', this.router, 'nft', '-f', '-'], { input: `table ${table}\ndelete table ${table}
+            ${ports ? `table ${table} {\nchain forward { type filter hook forward priority 0; ${rules.join('; ')}; }\n}` : ''}` });
     }
 
     // What a host sends and receives goes over a line of its own from now on: {delay, jitter, queue} in ms, loss in percent,

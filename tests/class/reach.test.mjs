@@ -7,7 +7,6 @@ import { allSeeAll, joinOurs, leaveOurs, rejoinOurs } from './join.mjs';
 import { PUBLIC, PUBLIC6 } from './network.mjs';
 
 const school = new School('reach', { v6: true });
-const narrow = new School('narrow');
 
 // How the page's media travels.
 function wayOf(p) {
@@ -38,8 +37,7 @@ try {
     // What the pupil's network lets through, and how media travels then. The page itself comes over TCP 443.
     const networks = [
         ['no UDP', { tcp: [443, 10000] }, { protocol: 'tcp' }],
-        ['only a relay by UDP', { tcp: [443], udp: [3478] }, { type: 'relay', relay: 'udp' }],
-        ['only a relay by TCP', { tcp: [443, 3478] }, { type: 'relay', relay: 'tcp' }],
+        ['only TCP to the relay', { tcp: [443, 3478] }, { type: 'relay' }],
         ['only TCP 443', { tcp: [443] }, { type: 'relay', relay: 'tls' }],
     ];
     for (const [index, [what, ports, way]] of networks.entries())
@@ -81,7 +79,6 @@ try {
     const networks6 = [
         ['IPv6', null, { protocol: 'udp', remote: PUBLIC6 }],
         ['IPv6 without UDP', { tcp: [443, 10000] }, { protocol: 'tcp', remote: PUBLIC6 }],
-        ['IPv6 by a relay', { tcp: [443], udp: [3478] }, { type: 'relay', relay: 'udp' }],
     ];
     for (const [index, [what, ports, way]] of networks6.entries())
         await test(`only ${what}: a pupil joins, all see and hear all`, school, async () => {
@@ -98,26 +95,5 @@ try {
     await test('reach', school, () => { throw error; });
 } finally {
     await school.stop();
-}
-
-// One address, and nothing but the number 443: UDP for media, TCP for pages, signalling and, inside TLS, the relay.
-try {
-    await narrow.start(['--turn', '--set', 'media.port=443']);
-    const people = [];
-    for (const [index, ports] of [{ tcp: [443], udp: [443] }, { tcp: [443] }].entries()) {
-        people.push(await Participant.start(narrow, 'chromium', index + 1, { fps: 8 }));
-        narrow.network.only(people[index].space, ports);
-    }
-    await test('everything at port 443', narrow, async () => {
-        for (const [index, p] of people.entries())
-            await joinOurs(p, narrow.people[index]);
-        await allSeeAll(until, people);
-        await travelsBy(people[0], { protocol: 'udp', relay: undefined });
-        await travelsBy(people[1], { type: 'relay', relay: 'tls' });
-    });
-} catch (error) {
-    await test('port 443', narrow, () => { throw error; });
-} finally {
-    await narrow.stop();
 }
 finish();

@@ -95,6 +95,7 @@ static void kinds_are_told_by_the_clear_bytes(void **state)
     assert_int_equal(backlog_kind_of(SLICE("\x16\xfe\xfd")), BACKLOG_CONTROL);
     assert_int_equal(backlog_kind_of(SLICE("\x80\xc8")), BACKLOG_CONTROL);
     assert_int_equal(backlog_kind_of(SLICE("\x90\x6f")), BACKLOG_AUDIO);
+    assert_int_equal(backlog_kind_of(SLICE("\x90\x70")), BACKLOG_AUDIO); /* RED */
     assert_int_equal(backlog_kind_of(SLICE("\x90\xe4")), BACKLOG_VIDEO);
 }
 

@@ -20,7 +20,7 @@ enum offer_payload_type {
 
 static inline bool offer_is_audio(unsigned payload_type)
 {
-    return payload_type == OFFER_PT_OPUS;
+    return payload_type == OFFER_PT_OPUS || payload_type == OFFER_PT_RED;
 }
 
 enum offer_extension {

@@ -58,6 +58,37 @@ static void test_low_priority(void **state)
     assert_int_equal(WEXITSTATUS(wait_for(pid, pidfd)), 10);
 }
 
+/* As root only: nobody else may become somebody. */
+static void test_another_user(void **state)
+{
+    (void)state;
+    pid_t pid;
+    int pidfd;
+    static const char script[] = "echo heard; echo heard >&2; grep -q 'NoNewPrivs:.1' "
+                                 "/proc/self/status && [ $(id -u).$(id -g).$(id -G) = 77.78.78 ]";
+    const char *const argv[] = {"sh", "-c", script, NULL};
+    const struct process_options options = {
+        .control = -1, .silent = true, .change_user = true, .uid = 77, .gid = 78};
+    if (geteuid() != 0) {
+        assert_int_equal(process_spawn("/bin/sh", argv, &options, &pid, &pidfd), ERR_IO);
+        return;
+    }
+    int pipes[2];
+    char got[16];
+    assert_int_equal(pipe2(pipes, O_CLOEXEC | O_NONBLOCK), 0);
+    int out = dup(STDOUT_FILENO), err = dup(STDERR_FILENO);
+    assert_true(dup2(pipes[1], STDOUT_FILENO) >= 0 && dup2(pipes[1], STDERR_FILENO) >= 0);
+    int spawned = process_spawn("/bin/sh", argv, &options, &pid, &pidfd);
+    assert_true(dup2(out, STDOUT_FILENO) >= 0 && dup2(err, STDERR_FILENO) >= 0);
+    assert_int_equal(spawned, 0);
+    assert_int_equal(WEXITSTATUS(wait_for(pid, pidfd)), 0);
+    assert_int_equal(read(pipes[0], got, sizeof got), -1); /* nothing was said here */
+    close(out);
+    close(err);
+    close(pipes[0]);
+    close(pipes[1]);
+}
+
 static void test_missing(void **state)
 {
     (void)state;
@@ -107,9 +138,9 @@ static void test_listen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_spawn),   cmocka_unit_test(test_low_priority),
-        cmocka_unit_test(test_missing), cmocka_unit_test(test_signals),
-        cmocka_unit_test(test_listen),
+        cmocka_unit_test(test_spawn),        cmocka_unit_test(test_low_priority),
+        cmocka_unit_test(test_another_user), cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_signals),      cmocka_unit_test(test_listen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,7 @@
  * this machine has no such address or family; ERR_IO. */
 int tcp_listen(const struct address *local, bool share, int *ret_fd) MUST_USE;
 /* A non-blocking connection that is being made; it becomes writable when it stands. For programs
- * without walls only (load, tests). ERR_IO. */
+ * without walls only (supervisor, load, tests). ERR_IO. */
 int tcp_connect(const struct address *remote, int *ret_fd) MUST_USE;
 /* A connection that waits at a listening socket, non-blocking. ERR_AGAIN: none; ERR_LIMIT: no
  * descriptor or memory left, it goes on waiting. */

@@ -341,6 +341,37 @@ def test_tcp():
         assert house.stop()[0] == 0
 
 
+def test_turn():
+    """coturn lives as somebody else, is started again, and knows the secret that signal makes credentials with."""
+    port = free_port()
+    house = House("turn", "--host", "localhost", "--set", "listen.http=off", "--turn", "--set", f"turn.port={port}")
+    pid = int(house.line(r"started program=turnserver pid=(\d+)")[1])
+    folder = os.path.join(root, "turn/turn")
+    with open(os.path.join(folder, "turnserver.conf")) as file:
+        config = dict(line.partition("=")[::2] for line in file.read().splitlines())
+    with open(os.path.join(root, "turn/secrets/turn")) as file:
+        secret = file.read().strip()
+    assert config["static-auth-secret"] == secret and os.stat(folder).st_mode & 0o777 == 0o750
+    assert os.stat(os.path.join(root, "turn/secrets/turn")).st_mode & 0o777 == 0o600
+    # lines of the log are cut: the first relay is there
+    house.line(rf'info signal settings .*"host":"localhost","lifetime":43200,"port":{port},"secret":"{secret}","transport":"udp"')
+    with open(f"/proc/{pid}/status") as file:
+        status = file.read()
+    assert os.getuid() != 0 or (re.search(r"NoNewPrivs:\s1", status) and not re.search(r"Uid:\s0", status)), status
+    mark = house.mark()
+    os.kill(pid, signal.SIGKILL)
+    again = int(house.line(r"started program=turnserver pid=(\d+)", mark)[1])
+    assert house.stop()[0] == 0 and not os.path.exists(f"/proc/{again}")
+    with socket.create_server(("", 0)) as taken:
+        sentence(1, "cannot listen on port .* another program uses it", "--host", "localhost", "--set", "listen.http=off", "--turn",
+                 "--set", f"turn.port={taken.getsockname()[1]}", data="turn")
+
+
+def free_port():
+    with socket.create_server(("", 0)) as server:
+        return server.getsockname()[1]
+
+
 def sentence(status, pattern, *args, data="complaints"):
     house = House(data, *args, ready=False)
     assert house.process.wait(10 * SLOW) == status, house.lines
@@ -365,6 +396,7 @@ def test_complaints():
     sentence(1, "the web client's directory /nonexistent is not there", "--client", "/nonexistent")
     sentence(2, "unknown key 'x.y'", "--set", "x.y=1")
     sentence(2, "media.port must be a number", "--set", "media.port=1x")
+    sentence(2, "turn needs host", "--turn")
     sentence(2, "media.tcp is a port", "--set", "media.tcp=127.0.0.1:1")
     sentence(2, "cannot understand --prot", "--prot", "1")
     sentence(1, "cannot read /nonexistent/a and /nonexistent/b", "--tls", "/nonexistent/a,/nonexistent/b")
@@ -380,7 +412,7 @@ def test_complaints():
 
 TESTS = [test_start_and_kills, test_poisoned_journal, test_recording, test_render_hangs, test_recorder_and_bridge_killed, test_condemned_and_hanging,
          test_crash_by_somebody,
-         test_reload, test_tls, test_tcp, test_complaints]
+         test_reload, test_tls, test_tcp, test_turn, test_complaints]
 try:
     for test in TESTS:
         if len(sys.argv) > 4 and test.__name__ not in sys.argv[4:]:

@@ -94,13 +94,33 @@ static void join_workers(struct bench *b)
     worker_link_streams(b->workers[1], 0, pair[1]);
 }
 
+/* A port number that is free for UDP and TCP: what the system gives for one may be taken for the
+ * other. */
+static struct address free_address(void)
+{
+    for (int i = 0; i < 100; i++) {
+        struct address at = address_v4(127, 0, 0, 1, 0);
+        int udp, tcp;
+        assert_int_equal(udp_open(&at, 0, &udp), 0);
+        assert_int_equal(socket_local(udp, &at), 0);
+        int err = tcp_listen(&at, true, &tcp);
+        close(udp);
+        if (err)
+            continue;
+        close(tcp);
+        return at;
+    }
+    fail_msg("no free port");
+    return (struct address){0};
+}
+
 static struct bench *bench_new(void)
 {
     static struct bench bench;
     struct bench *b = &bench;
     *b = (struct bench){.loop = loop_new(), .arena = arena_new(CONTROL_ARENA_MAX)};
     assert_int_equal(srtp_engine_new(SRTP_BEST, &b->srtp), 0);
-    b->address = address_v4(127, 0, 0, 1, 0);
+    b->address = free_address();
     for (unsigned i = 0; i < CLIENTS; i++)
         b->clients[i].tcp = -1;
     assert_int_equal(witness_create(&b->witness), 0);

@@ -87,15 +87,6 @@ try {
             await allSeeAll(until, people);
         });
     }
-    await test('Chromium and Firefox use what both have', school, async () => {
-        const firefox = await Participant.start(school, 'firefox', 6, { fps: 6 });
-        await joinOurs(firefox, links[2]);
-        const both = await firefox.eval(able);
-        const codec = ORDER.find(name => both.includes(name));
-        console.log(`Firefox: ${[...new Set(both)]}; all use ${codec}`);
-        await allUse([...people, firefox], codec, 20);
-        await allSeeAll(until, [...people, firefox]);
-    });
 } catch (error) {
     await test('codecs', school, () => { throw error; });
 } finally {

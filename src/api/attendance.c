@@ -21,6 +21,11 @@ static int add_total(void *arg, const struct presence *presence)
     return json_array_append_new(arg, json) ? ERR_MEMORY : 0;
 }
 
+static struct attendance_now now_of(const struct call *call)
+{
+    return (struct attendance_now){call->now.wall, call->now.mono / USEC_PER_MSEC};
+}
+
 int api_attendance(struct call *call)
 {
     struct sql *sql = call->api->sql;
@@ -30,9 +35,9 @@ int api_attendance(struct call *call)
         return err;
     json_t *intervals = json_array();
     json_t *totals = json_array();
-    err = attendance_each(sql, class.id, call->now.wall, add_stay, intervals);
+    err = attendance_each(sql, class.id, now_of(call), add_stay, intervals);
     if (!err)
-        err = attendance_totals(sql, class.id, call->now.wall, add_total, totals);
+        err = attendance_totals(sql, class.id, now_of(call), add_total, totals);
     if (err) {
         json_decref(intervals);
         json_decref(totals);
@@ -49,7 +54,7 @@ int api_attendance_csv(struct call *call)
     if (err != 1)
         return err;
     buf_init(&buf, CSV_MAX);
-    err = attendance_csv(call->api->sql, class.id, call->now.wall, &buf);
+    err = attendance_csv(call->api->sql, class.id, now_of(call), &buf);
     if (!err)
         err = call_audit(call, "export", class.id, "{\"what\":\"attendance\"}");
     if (!err) {

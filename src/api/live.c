@@ -133,6 +133,7 @@ static void read_event(const struct waiting_event *waiting, struct event *ret_ev
         .name = text_of(json, "name"),
         .guest = json_is_true(json_object_get(json, "guest")),
         .session = text_of(json, "session"),
+        .clock = number_of(json, "clock_ms", 0),
         .present = number_of(json, "present_ms", -1),
         .recording = text_of(json, "recording"),
         .by = text_of(json, "by"),

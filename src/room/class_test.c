@@ -60,6 +60,7 @@ static void web_hears_who_comes_and_goes(void **state)
     assert_string_equal(text_of(join, "room"), "r");
     assert_int_equal(json_integer_value(json_object_get(join->body, "at_ms")),
                      INT64_C(1800000000000));
+    assert_true(json_integer_value(json_object_get(join->body, "clock_ms")) > 0);
     char stay[40];
     (void)snprintf(stay, sizeof stay, "%s", text_of(join, "session"));
     world_run(k.w, 5 * USEC_PER_SEC);

@@ -431,8 +431,9 @@ static void tell_web_join(struct realm *r, struct occupant *o)
     if (o->room->count == 1)
         web_event(r, o->room, "opened", json_object());
     web_event(r, o->room, "join",
-              json_pack("{ss ss sb ss ss}", "user", member_person(o), "name", o->name, "guest",
-                        guest, "endpoint", o->nick, "session", o->stay));
+              json_pack("{ss ss sb ss ss sI}", "user", member_person(o), "name", o->name, "guest",
+                        guest, "endpoint", o->nick, "session", o->stay, "clock_ms",
+                        (json_int_t)(o->joined_at / USEC_PER_MSEC)));
 }
 
 static void join(struct realm *r, struct session *s, struct room *room,

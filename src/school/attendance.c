@@ -4,20 +4,20 @@
 
 /* Who it was: guests of other issuers may come without an id, then the name has to do. */
 #define WHO "CASE WHEN a.person='' THEN 'guest ' || a.name ELSE a.person END"
-/* The length of a stay `a` seen at ?2. */
-#define LENGTH "COALESCE(a.present_ms, MAX(0, ?2 - a.joined_at))"
+/* The length of a stay `a` seen at ?2 by the wall clock and ?3 by the monotonic one. */
+#define LENGTH "COALESCE(a.present_ms, MAX(0, COALESCE(?3 - a.joined_clock, ?2 - a.joined_at)))"
 
 int attendance_join(struct sql *sql, const struct join *join)
 {
     char id[ID_SIZE];
     id_new('a', id);
     return sql_exec(sql,
-                    "INSERT INTO attendance(id, class, person, name, guest, session, joined_at)"
-                    " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS"
+                    "INSERT INTO attendance(id, class, person, name, guest, session, joined_at,"
+                    " joined_clock) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE NOT EXISTS"
                     " (SELECT 1 FROM attendance WHERE session=?6 AND class=?2 AND left_at IS NULL)",
                     SQL_VALUES(sql_str(id), sql_str(join->class), sql_str(join->person),
                                sql_str(join->name), sql_num(join->guest), sql_str(join->session),
-                               sql_num(join->at)));
+                               sql_num(join->at), sql_time(join->clock)));
 }
 
 int attendance_leave(struct sql *sql, const char *session, msec_t at, msec_t present)
@@ -62,14 +62,15 @@ static const char *role_at(struct sql_rows *rows, int column, bool guest)
     return role >= ROLE_PUPIL && role <= ROLE_ADMIN ? role_name((enum role)role) : "";
 }
 
-int attendance_each(struct sql *sql, const char *class, msec_t now, stay_visit visit, void *arg)
+int attendance_each(struct sql *sql, const char *class, struct attendance_now now, stay_visit visit,
+                    void *arg)
 {
     struct sql_rows *rows = NULL;
     int err = sql_query(sql,
                         "SELECT " WHO ", a.name, p.role, a.guest, a.left_at IS NULL, a.joined_at,"
                         " " LENGTH " FROM attendance a LEFT JOIN person p ON p.id=a.person"
                         " WHERE a.class=?1 ORDER BY a.joined_at, a.id",
-                        SQL_VALUES(sql_str(class), sql_num(now)), &rows);
+                        SQL_VALUES(sql_str(class), sql_num(now.wall), sql_num(now.clock)), &rows);
     while (!err && (err = sql_next(rows)) == 1) {
         bool guest = sql_get_num(rows, 3) != 0;
         struct stay stay = {
@@ -111,15 +112,15 @@ static int tell(const struct total *total, presence_visit visit, void *arg)
     return total->person[0] ? visit(arg, &presence) : 0;
 }
 
-int attendance_totals(struct sql *sql, const char *class, msec_t now, presence_visit visit,
-                      void *arg)
+int attendance_totals(struct sql *sql, const char *class, struct attendance_now now,
+                      presence_visit visit, void *arg)
 {
     struct sql_rows *rows = NULL;
     struct total total = {0};
     int err = sql_query(sql,
                         "SELECT " WHO " AS who, a.name, a.joined_at, " LENGTH " FROM attendance a"
                         " WHERE a.class=?1 ORDER BY who, a.joined_at, a.id",
-                        SQL_VALUES(sql_str(class), sql_num(now)), &rows);
+                        SQL_VALUES(sql_str(class), sql_num(now.wall), sql_num(now.clock)), &rows);
     while (!err && (err = sql_next(rows)) == 1) {
         err = 0;
         if (!slice_eq_str(sql_get_text(rows, 0), total.person)) {
@@ -159,7 +160,7 @@ static int add_row(void *arg, const struct stay *stay)
     return 0;
 }
 
-int attendance_csv(struct sql *sql, const char *class, msec_t now, struct buf *out)
+int attendance_csv(struct sql *sql, const char *class, struct attendance_now now, struct buf *out)
 {
     buf_add_str(out, "\xef\xbb\xbfname,role,from,to,seconds\r\n");
     int err = attendance_each(sql, class, now, add_row, out);

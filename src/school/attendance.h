@@ -1,5 +1,6 @@
-/* Attendance: one interval per stay, written as it happens. Lengths come from a monotonic clock
- * (`present_ms` of the leave event), so that a jump of the wall clock neither adds nor takes. */
+/* Attendance: one interval per stay, written as it happens. Lengths come from the machine's
+ * monotonic clock (`clock_ms` of the join event, `present_ms` of the leave event), so that a jump
+ * of the wall clock neither adds nor takes. */
 #ifndef SCHOOL_ATTENDANCE_H
 #define SCHOOL_ATTENDANCE_H
 
@@ -29,6 +30,13 @@ struct join {
     bool guest;
     const char *session; /* signal's name for this stay */
     msec_t at;
+    msec_t clock; /* monotonic; 0: unknown, the wall clock has to do */
+};
+
+/* When somebody looks: open stays last until now. */
+struct attendance_now {
+    msec_t wall;
+    msec_t clock; /* monotonic */
 };
 
 typedef int (*stay_visit)(void *arg, const struct stay *stay);
@@ -43,12 +51,13 @@ int attendance_close(struct sql *sql, const char *class, msec_t at) MUST_USE;
 /* How many are in the class. */
 int attendance_present(struct sql *sql, const char *class, int64_t *ret_count) MUST_USE;
 /* By time of joining; texts are valid during the visit. */
-int attendance_each(struct sql *sql, const char *class, msec_t now, stay_visit visit,
+int attendance_each(struct sql *sql, const char *class, struct attendance_now now, stay_visit visit,
                     void *arg) MUST_USE;
-int attendance_totals(struct sql *sql, const char *class, msec_t now, presence_visit visit,
-                      void *arg) MUST_USE;
+int attendance_totals(struct sql *sql, const char *class, struct attendance_now now,
+                      presence_visit visit, void *arg) MUST_USE;
 /* A table for spreadsheets (RFC 4180, UTF-8 with a byte order mark): cells that a spreadsheet would
  * run as formulas are made text. */
-int attendance_csv(struct sql *sql, const char *class, msec_t now, struct buf *out) MUST_USE;
+int attendance_csv(struct sql *sql, const char *class, struct attendance_now now,
+                   struct buf *out) MUST_USE;
 
 #endif

@@ -21,6 +21,11 @@ static void stay(struct sql *sql, const char *class, const char *person, const c
         assert_int_equal(attendance_leave(sql, session, from + length, length), 0);
 }
 
+static struct attendance_now at(msec_t wall, msec_t clock)
+{
+    return (struct attendance_now){wall, clock};
+}
+
 static int add_total(void *arg, const struct presence *presence)
 {
     char *out = arg;
@@ -41,7 +46,7 @@ static void two_devices_count_once(void **state)
     stay(sql, class.id, "b", "s4", NOW + 20, -1);
     stay(sql, class.id, "b", "s5", NOW + 30, -1);
     stay(sql, class.id, "", "s6", NOW + 40, 7);
-    assert_int_equal(attendance_totals(sql, class.id, NOW + 1000, add_total, totals), 0);
+    assert_int_equal(attendance_totals(sql, class.id, at(NOW + 1000, 0), add_total, totals), 0);
     assert_string_equal(totals, "a=160 b=980 guest N=7 ");
     assert_int_equal(attendance_present(sql, class.id, &present), 0);
     assert_int_equal(present, 1);
@@ -61,8 +66,23 @@ static void lengths_come_from_the_monotonic_clock(void **state)
     assert_int_equal(attendance_leave(sql, "s", NOW - MSEC_PER_HOUR, 60000), 0);
     assert_int_equal(attendance_leave(sql, "s", NOW, 1), 0);
     assert_int_equal(attendance_leave(sql, "unknown", NOW, 1), 0);
-    assert_int_equal(attendance_totals(sql, class.id, NOW, add_total, totals), 0);
+    assert_int_equal(attendance_totals(sql, class.id, at(NOW, 0), add_total, totals), 0);
     assert_string_equal(totals, "a=60000 ");
+}
+
+static void so_do_lengths_of_open_stays(void **state)
+{
+    struct sql *sql = *state;
+    struct class class = a_class(sql);
+    char totals[200] = "";
+    struct join join = {
+        .class = class.id, .person = "a", .name = "N", .session = "s", .at = NOW, .clock = 5000};
+    assert_int_equal(attendance_join(sql, &join), 0);
+    assert_int_equal(
+        attendance_totals(sql, class.id, at(NOW - MSEC_PER_HOUR, 65000), add_total, totals), 0);
+    assert_int_equal(
+        attendance_totals(sql, class.id, at(NOW + MSEC_PER_HOUR, 66000), add_total, totals), 0);
+    assert_string_equal(totals, "a=60000 a=61000 ");
 }
 
 static struct event event_of(uint64_t number, const char *type, const char *class)
@@ -159,8 +179,9 @@ static void the_audit_chain_shows_changes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(two_devices_count_once),  T(lengths_come_from_the_monotonic_clock), T(events_apply_once),
-        T(moderation_is_on_record), T(the_audit_chain_shows_changes),
+        T(two_devices_count_once),      T(lengths_come_from_the_monotonic_clock),
+        T(so_do_lengths_of_open_stays), T(events_apply_once),
+        T(moderation_is_on_record),     T(the_audit_chain_shows_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

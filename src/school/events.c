@@ -25,7 +25,8 @@ static int apply_join(struct sql *sql, const struct event *event, const char *cl
                         .name = event->name,
                         .guest = event->guest,
                         .session = event->session,
-                        .at = event->at};
+                        .at = event->at,
+                        .clock = event->clock};
     return attendance_join(sql, &join);
 }
 

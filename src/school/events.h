@@ -16,6 +16,7 @@ struct event {
     const char *name;
     bool guest;
     const char *session;
+    msec_t clock;   /* of a join; 0: not said */
     msec_t present; /* -1: not said */
     const char *recording;
     const char *by;

@@ -76,6 +76,9 @@ static const char *const steps[] = {
     "CREATE TABLE event_seen(hash TEXT PRIMARY KEY, seen_at BIGINT NOT NULL);"
     "CREATE INDEX event_seen_at ON event_seen(seen_at);"
     "CREATE TABLE state(key TEXT PRIMARY KEY, value TEXT NOT NULL);",
+
+    /* 3: the monotonic clock at a join, for the length of a stay that goes on */
+    "ALTER TABLE attendance ADD COLUMN joined_clock BIGINT;",
 };
 
 int64_t schema_version_known(void)

@@ -9,9 +9,12 @@ import { manifest } from './spool.mjs';
 
 const ID = '0d0a57a5-0000-4000-8000-000000007200';
 const LOOP = 20; // seconds of media made, then repeated
-const PEOPLE = [
-    { endpoint: 'aaaaaaa1', name: 'Teacher', number: 1, size: '1280x720', kbps: 1200 },
-    ...[2, 3, 4, 5, 6].map(number => ({ endpoint: `aaaaaaa${number}`, name: `Pupil ${number}`, number, size: '640x360', kbps: 300 })),
+const endpoint = number => `aaaaaa${String(number).padStart(2, '0')}`;
+// A full class: who is not looked at in full size sends little.
+export const PEOPLE = [
+    { endpoint: endpoint(1), name: 'Teacher', number: 1, size: '1280x720', kbps: 1200 },
+    ...[...Array(24).keys()].map(k => k + 2).map(number =>
+        ({ endpoint: endpoint(number), name: `Pupil ${number}`, number, size: '320x180', kbps: 110 })),
 ];
 const SCREEN = { number: 101, size: '1280x720', kbps: 400 };
 const ffmpeg = args => execFileSync('ffmpeg', ['-v', 'error', '-nostdin', '-y', ...args]);
@@ -55,7 +58,7 @@ function write(school, seconds, dir) {
     const people = PEOPLE.map(person => ({ endpoint: person.endpoint, name: person.name, jitter_ms: 15, sources: [
         { name: `${person.endpoint}-v0`, kind: 'video', videoType: 'camera', layers: [{ file: picture(dir, person, seconds) }] },
         { name: `${person.endpoint}-a0`, kind: 'audio', layers: [{ file: sound(dir, person.number, seconds) }] }] }));
-    people[0].sources.push({ name: 'aaaaaaa1-v1', kind: 'video', videoType: 'desktop', layers: [{ file: picture(dir, SCREEN, seconds) }] });
+    people[0].sources.push({ name: `${endpoint(1)}-v1`, kind: 'video', videoType: 'desktop', layers: [{ file: picture(dir, SCREEN, seconds) }] });
     let number = 0;
     for (const person of people)
         for (const source of person.sources)

@@ -1,10 +1,12 @@
 // What lies on disk of a recording: the records of its spool (docs/feed.md) and what ffmpeg sees and hears in its files.
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 const KINDS = [, 'BEGIN', 'SOURCE', 'RTP', 'SENDER_REPORT', 'EVENT', 'GAP', 'END'];
-const HEAD = 32, RATE = 48000;
+export const HEAD = 32;
+const RATE = 48000;
 
 export function recordings(school) {
     const dir = join(school.data, 'recordings');
@@ -38,6 +40,13 @@ export function records(school, id) {
 
 // The machine's monotonic clock, as the bridge reads it.
 export const monotonic = () => Number(process.hrtime.bigint()) / 1e9;
+
+// How late packets come to disk in the next seconds (spool_lag.mjs).
+export async function lag(school, id, seconds) {
+    const watcher = new URL('./spool_lag.mjs', import.meta.url).pathname;
+    const { stdout } = await promisify(execFile)(process.execPath, [watcher, join(school.data, 'recordings', id, 'spool'), String(seconds)]);
+    return JSON.parse(stdout);
+}
 
 const ffmpeg = args => execFileSync('ffmpeg', ['-v', 'error', '-nostdin', ...args, '-'], { maxBuffer: 1 << 30, stdio: ['ignore', 'pipe', 'pipe'] });
 export const durationOf = file => Number(execFileSync('ffprobe', ['-v', 'error', '-show_entries', 'format=duration', '-of', 'csv=p=0', file],

@@ -30,6 +30,8 @@ const SPEAKING_LEVEL = 0.015;
 const SPEAKING_HOLD_MS = 600;
 /** ICE may come back by itself from a short break. */
 const ICE_PATIENCE_MS = 2_000;
+/** A handshake over the slowest line is through by then, with every packet lost twice. */
+const CONNECT_PATIENCE_MS = 15_000;
 /** On another network: what was under way has arrived after the one, media that still comes would have come within the other. */
 const LEFTOVERS_MS = 300;
 const SILENCE_MS = 1_000;
@@ -660,9 +662,8 @@ export class Classroom {
         onSlots: () => {
           if (this.peer === peer) this.slotsChanged();
         },
-        onConnection: () => undefined,
-        onIce: (state) => {
-          if (this.peer === peer) this.iceChanged(state);
+        onConnection: (state) => {
+          if (this.peer === peer) this.connectionChanged(state);
         },
       },
     });
@@ -736,8 +737,10 @@ export class Classroom {
     this.tracks.set(tracks);
   }
 
-  private iceChanged(state: RTCIceConnectionState): void {
-    if (state === 'connected' || state === 'completed') {
+  private connectionChanged(state: RTCPeerConnectionState): void {
+    if (state === 'connecting' && !this.iceTimer) {
+      this.restartSoon(CONNECT_PATIENCE_MS);
+    } else if (state === 'connected') {
       if (this.iceTimer) clearTimeout(this.iceTimer);
       this.iceTimer = null;
       this.state.update({ media: 'connected' });

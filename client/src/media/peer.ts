@@ -11,8 +11,8 @@ import { applyEncodings, Purpose } from './encodings';
 export interface PeerEvents {
   /** A slot got another source, or its track appeared. */
   onSlots(): void;
+  /** Of ICE and DTLS together. */
   onConnection(state: RTCPeerConnectionState): void;
-  onIce(state: RTCIceConnectionState): void;
 }
 
 export interface PeerOptions {
@@ -59,7 +59,6 @@ export class Peer {
       iceServers: options.iceServers,
     });
     this.pc.onconnectionstatechange = () => options.events.onConnection(this.pc.connectionState);
-    this.pc.oniceconnectionstatechange = () => options.events.onIce(this.pc.iceConnectionState);
     this.addSendLine('microphone');
     this.addSendLine('camera');
   }

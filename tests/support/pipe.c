@@ -55,23 +55,50 @@ static void push(struct pipe *p, usec_t at, struct slice bytes, bool rtcp)
         swap(p, i, (i - 1) / 2);
 }
 
+usec_t bottleneck_wait(const struct bottleneck *line, usec_t now)
+{
+    return usec_max(line->free_at - now, 0);
+}
+
+bool bottleneck_pass(struct bottleneck *line, usec_t now, size_t bytes, usec_t *ret_at)
+{
+    if (bottleneck_wait(line, now) > line->queue) {
+        line->dropped++;
+        return false;
+    }
+    uint64_t bits = (uint64_t)bytes * 8;
+    line->bits += bits;
+    line->free_at =
+        usec_max(line->free_at, now) + (usec_t)(bits * (uint64_t)USEC_PER_SEC / line->rate_bps);
+    *ret_at = line->free_at;
+    return true;
+}
+
+/* Gilbert's model: a burst goes on with 1 - 1/burst; as many begin as make up the share lost. */
+static bool lost(struct pipe *p)
+{
+    double dice = pipe_random(p);
+    if (p->shape.burst <= 1 || p->shape.loss >= 1)
+        return dice < p->shape.loss;
+    double begin = p->shape.loss / (p->shape.burst * (1 - p->shape.loss));
+    p->losing = dice < (p->losing ? 1 - 1 / p->shape.burst : begin);
+    return p->losing;
+}
+
 void pipe_send(struct pipe *p, usec_t now, struct slice bytes, bool rtcp)
 {
     usec_t at = now;
-    if (p->shape.rate_bps > 0) {
-        usec_t start = usec_max(p->free_at, now);
-        if (start - now > p->shape.queue) {
-            p->dropped++;
-            return;
-        }
-        uint64_t bits = ((uint64_t)bytes.len + 44) * 8;
-        p->free_at = start + (usec_t)(bits * (uint64_t)USEC_PER_SEC / p->shape.rate_bps);
-        at = p->free_at;
-    }
-    if (pipe_random(p) >= p->shape.loss)
-        push(p, at, bytes, rtcp);
-    else
+    struct bottleneck *line = p->shared ? p->shared : &p->own;
+    p->own.rate_bps = p->shape.rate_bps;
+    p->own.queue = p->shape.queue;
+    if (line->rate_bps > 0 && !bottleneck_pass(line, now, bytes.len + PIPE_OVERHEAD, &at)) {
         p->dropped++;
+        return;
+    }
+    if (lost(p))
+        p->dropped++;
+    else
+        push(p, at, bytes, rtcp);
     if (pipe_random(p) < p->shape.duplicate)
         push(p, at, bytes, rtcp);
 }

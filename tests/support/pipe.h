@@ -1,5 +1,6 @@
 /* One direction of a seeded network in virtual time: a queue that drains at a rate and overflows,
- * then loss, repetition, delay and jitter. A run is a function of its seed. */
+ * its own or one shared with others, then loss (random or in bursts), repetition, delay and jitter.
+ * A run is a function of its seed. */
 #ifndef TESTS_PIPE_H
 #define TESTS_PIPE_H
 
@@ -10,9 +11,20 @@
 
 #define PIPE_PACKET_MAX 1500
 #define PIPE_PACKETS 8192
+#define PIPE_OVERHEAD 44 /* IPv4, UDP, SRTP tag */
+
+/* A drop-tail queue before a line. */
+struct bottleneck {
+    uint64_t rate_bps;
+    usec_t queue;   /* longest wait before packets are dropped */
+    usec_t free_at; /* when the queue is empty */
+    uint64_t bits;  /* that went through */
+    uint64_t dropped;
+};
 
 struct pipe_shape {
     double loss;      /* 0..1 */
+    double burst;     /* packets lost in a row on average; up to 1: at random */
     double duplicate; /* 0..1 */
     usec_t delay;
     usec_t jitter;     /* added at random, so that packets overtake each other */
@@ -33,10 +45,17 @@ struct pipe {
     uint64_t random;
     uint64_t sent;
     uint64_t dropped;
-    usec_t free_at; /* when the queue is empty */
+    struct bottleneck own;
+    struct bottleneck *shared; /* instead of its own rate and queue; NULL: none */
+    bool losing;               /* within a burst */
     size_t count;
     struct pipe_packet **heap; /* earliest first */
 };
+
+/* When the packet of so many bytes on the wire is through; false: there is no room for it. */
+bool bottleneck_pass(struct bottleneck *line, usec_t now, size_t bytes, usec_t *ret_at);
+/* How long a packet would wait now. */
+usec_t bottleneck_wait(const struct bottleneck *line, usec_t now);
 
 void pipe_init(struct pipe *pipe, uint64_t seed, struct pipe_shape shape);
 void pipe_done(struct pipe *pipe);

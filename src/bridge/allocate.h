@@ -1,5 +1,5 @@
-/* Which layer of which source one receiver gets within its bandwidth. Pure: the caller orders the
- * sources (on stage, selected, then by speech) and has applied last-N. */
+/* Which layer of which source, at which frame rate, one receiver gets within its bandwidth. Pure:
+ * the caller orders the sources (on stage, selected, then by speech) and has applied last-N. */
 #ifndef BRIDGE_ALLOCATE_H
 #define BRIDGE_ALLOCATE_H
 
@@ -8,19 +8,38 @@
 #include <stdint.h>
 
 #define ALLOCATE_LAYERS 3
-#define ALLOCATE_STAGE_HEIGHT 360 /* a source on stage gets this before the others get anything */
+#define ALLOCATE_TIDS 3
+#define ALLOCATE_STEPS (ALLOCATE_LAYERS + 2 * (ALLOCATE_TIDS - 1))
+#define ALLOCATE_STAGE_HEIGHT 360 /* a source on stage gets this before the others move */
+
+/* One way to send a source. */
+struct allocate_step {
+    uint64_t bps;
+    int8_t layer;
+    int8_t tid;
+};
 
 struct allocate_source {
-    uint64_t bps[ALLOCATE_LAYERS]; /* measured; 0: the layer is off */
+    uint64_t bps[ALLOCATE_LAYERS][ALLOCATE_TIDS]; /* measured, of temporal layers up to that one;
+                                                     0: the layer is off */
     int height[ALLOCATE_LAYERS];
     unsigned layer_count;
     int max_height; /* -1: any; 0: not wanted */
+    unsigned max_tid;
     bool on_stage;
-    int before;       /* granted last time; -1: none */
-    bool was_limited; /* last time the bandwidth kept it below its wish */
+    bool desktop;        /* frames are dropped before lines are */
+    int before;          /* layer granted last time; -1: none */
+    unsigned before_tid; /* and its temporal layers */
+    bool was_limited;    /* last time the bandwidth kept it below its wish */
     /* Results. */
     int granted; /* -1: none */
+    unsigned tid;
     bool limited;
+    /* Inside: its steps, each dearer than the one before; how far it may go, where it stands. */
+    struct allocate_step steps[ALLOCATE_STEPS];
+    int step_count;
+    int ceiling;
+    int at; /* -1: nothing */
 };
 
 /* Fills in the results and returns the bits per second granted. Unless `may_raise`, a source that
@@ -31,5 +50,7 @@ uint64_t allocate_run(struct allocate_source *sources, size_t count, uint64_t bu
 /* The layer it would get without limits: the highest that is on and not above max_height, else the
  * lowest that is on; -1: none. */
 int allocate_ideal(const struct allocate_source *source);
+/* What the least of it costs; 0: it is off or not wanted. */
+uint64_t allocate_least(const struct allocate_source *source);
 
 #endif

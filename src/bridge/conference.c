@@ -154,9 +154,9 @@ static struct member *new_member(struct conference *c, usec_t now, const char *i
         return NULL;
     }
     (void)slice_copy(slice_str(id), m->id, sizeof(m->id)); /* checked before */
-    estimate_init(&m->estimate, now);
+    estimate_init(&m->estimate, now, conference_random(c));
+    pacer_init(&m->pacer, now);
     m->stats_at = now + 10 * USEC_PER_SEC;
-    m->upgrade_wait = m->probe_wait = USEC_PER_SEC;
     return m;
 }
 
@@ -666,11 +666,17 @@ usec_t conference_tick(struct conference *c, usec_t now)
     return usec_min(c->tick_at, due > now ? due : USEC_NEVER);
 }
 
+usec_t conference_due(const struct conference *c)
+{
+    return c->waiting ? c->paced_at : USEC_NEVER;
+}
+
 static bool start_round(struct conference *c)
 {
-    if (!c->work && pending_due(c) > c->now)
+    if (!c->work && pending_due(c) > c->now && conference_due(c) > c->now)
         return false;
     c->in_round = true;
+    c->waiting = false;
     c->round_end = c->pending_count;
     c->round_seat = 0;
     c->round_stage = 0;
@@ -685,6 +691,7 @@ static void end_round(struct conference *c)
     c->in_round = false;
     c->pending_count -= c->round_end;
     c->pending_since = c->now;
+    c->paced_at = c->now + CONFERENCE_PACE;
     memmove(c->pending, c->pending + c->round_end, c->pending_count * sizeof(c->pending[0]));
 }
 
@@ -704,6 +711,7 @@ size_t conference_poll_packets(struct conference *c, usec_t now, struct conferen
                 count += receive_poll(c, m, now, out + count, max - count, &done);
             if (!done)
                 break;
+            c->waiting = c->waiting || (m && receive_waits(m));
             c->round_seat++;
             c->round_stage = 0;
             c->round_at = 0;

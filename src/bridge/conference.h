@@ -89,6 +89,8 @@ struct conference_counters {
     uint64_t pending_full;   /* packets not forwarded: the batch was too long */
     uint64_t resends_full;   /* resends dropped: queue full */
     uint64_t slots_full;     /* sources without a slot of a rewriting receiver */
+    uint64_t paced_full;     /* pictures given up: too many packets waited */
+    uint64_t paced_late;     /* pictures given up: they waited too long */
     uint64_t memory;         /* allocations refused */
     uint64_t probes;         /* packets sent only to learn the bandwidth */
 };
@@ -125,6 +127,10 @@ int conference_input_rtcp(struct conference *conference, usec_t now, struct conf
                           struct slice packet) MUST_USE;
 /* When it wants to be called next: at once after input too. USEC_NEVER: nothing to do. */
 usec_t conference_tick(struct conference *conference, usec_t now);
+
+/* As of the last poll: when it wants to be ticked and polled again though nothing comes in, because
+ * packets wait for their turn. */
+usec_t conference_due(const struct conference *conference);
 
 /* One packet to protect and send: `header` then `payload`, contiguous on the wire. For RTP the
  * first `rtp_header_len` bytes stay in clear, the rest of `header` and all of `payload` are

@@ -41,7 +41,7 @@ static void put_teacher(struct class *class, const struct conference_source *own
         .source_count = count,
         .wishes = {.last_n = -1,
                    .default_max_height = CONFERENCE_UNTOLD,
-                   .assumed_bandwidth_bps = -1},
+                   .assumed_bandwidth_bps = 2500000},
     };
     assert_int_equal(conference_put(class->conference, class->now, &teacher, NULL, &class->teacher),
                      0);
@@ -52,7 +52,7 @@ static void put_pupil(struct class *class, bool rewriting, int height)
     struct conference_endpoint pupil = {
         .id = "p",
         .rewriting = rewriting,
-        .wishes = {.last_n = -1, .default_max_height = height, .assumed_bandwidth_bps = -1},
+        .wishes = {.last_n = -1, .default_max_height = height, .assumed_bandwidth_bps = 2500000},
     };
     assert_int_equal(conference_put(class->conference, class->now, &pupil, class, &class->pupil),
                      0);

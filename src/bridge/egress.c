@@ -5,7 +5,7 @@
 
 #include "proto/offer.h"
 
-enum { RESENDS_MAX = 3, PADDING_SIZE = 255 };
+enum { RESENDS_MAX = 5, PADDING_SIZE = 255 };
 
 #define RESEND_INTERVAL_MIN (10 * USEC_PER_MSEC)
 #define RESEND_AGE_MAX (1 * USEC_PER_SEC)
@@ -108,6 +108,11 @@ void egress_grant(struct egress *e, int layer, unsigned max_tid)
     e->max_tid = max_tid;
 }
 
+void egress_lapse(struct egress *e)
+{
+    e->resync = true;
+}
+
 /* The outgoing timestamp the packet should get, so that the picture stays with the sound. */
 static bool align(const struct egress *e, const struct source *s, const struct ring_packet *packet,
                   uint32_t *ret_timestamp)
@@ -136,6 +141,7 @@ static void switch_to(struct egress *e, usec_t now, const struct source *s,
     uint32_t timestamp;
     bool aligned = align(e, s, packet, &timestamp);
     rewrite_switch(&e->rewrite, packet, aligned ? &timestamp : NULL);
+    e->repair_from = (uint16_t)(e->rewrite.sequence + 1);
     e->aligned_stream = packet->stream;
     e->aligned_delta = rewrite_timestamp_delta(&e->rewrite);
     e->resync = e->squeeze = false;
@@ -340,6 +346,9 @@ struct egress_sent *egress_sent_at(const struct egress *e, uint16_t sequence)
 struct egress_sent *egress_find_sent(struct egress *e, usec_t now, const struct source *s,
                                      uint16_t sequence, usec_t rtt)
 {
+    /* A key frame is on its way or came: what was before it is of no use. */
+    if (e->resync || (int16_t)(sequence - e->repair_from) < 0)
+        return NULL;
     struct egress_sent *sent = e->rtx != 0 ? egress_sent_at(e, sequence) : NULL;
     if (!sent || sent->tries >= RESENDS_MAX)
         return NULL;

@@ -3,6 +3,7 @@
 #ifndef BRIDGE_EGRESS_H
 #define BRIDGE_EGRESS_H
 
+#include "bridge/pacer.h"
 #include "bridge/rewrite.h"
 #include "bridge/source.h"
 #include "bridge/target.h"
@@ -41,6 +42,8 @@ struct egress {
     struct target at;          /* spatial and temporal layers of the stream in force */
     const struct codec *codec; /* of that; NULL: none yet */
     struct egress_sent *sent;  /* video; by sequence number */
+    uint16_t repair_from;      /* what went out before needs no repair */
+    enum pacer_class paced;    /* of the packets queued last */
     uint32_t packets;
     uint32_t octets;
     usec_t report_at; /* when the next sender report is due; USEC_NEVER: nothing sent */
@@ -68,6 +71,9 @@ void egress_attach(struct egress *egress, const struct source *source);
 void egress_detach(struct egress *egress);
 /* The layer granted; -1 suspends it. */
 void egress_grant(struct egress *egress, int layer, unsigned max_tid);
+
+/* Something was left out: it goes on with a key frame of the granted layer. */
+void egress_lapse(struct egress *egress);
 
 /* Decides on a packet of its source. `ret_late_start`: newer ones of its stream came before, which
  * go out only now that this one does. */

@@ -1,6 +1,6 @@
-/* How much one receiver's way can carry, told by its transport-wide feedback: the smaller of a
- * delay-gradient estimate with additive-multiplicative control and a loss-based one. Plain on
- * purpose; probes (packets sent only to learn) let it rise above what the media needs. */
+/* How much one receiver's way can carry, told by its transport-wide feedback: the smaller of what
+ * the delay (estimate_delay, estimate_rate) and what the loss (estimate_loss) allow. Probes
+ * (estimate_probe) let it rise above what the media needs. */
 #ifndef BRIDGE_ESTIMATE_H
 #define BRIDGE_ESTIMATE_H
 
@@ -9,34 +9,25 @@
 #include "base/err.h"
 #include "base/slice.h"
 #include "base/units.h"
+#include "bridge/estimate_acked.h"
+#include "bridge/estimate_delay.h"
+#include "bridge/estimate_idle.h"
+#include "bridge/estimate_loss.h"
+#include "bridge/estimate_probe.h"
+#include "bridge/estimate_rate.h"
 
 #define ESTIMATE_HISTORY 2048 /* packets sent and not yet told about; a power of two */
-#define ESTIMATE_INITIAL 2500000
+/* A picture and a voice; the first probes look further within a second. */
+#define ESTIMATE_INITIAL 300000
 #define ESTIMATE_MIN 30000
 #define ESTIMATE_MAX 20000000
-#define ESTIMATE_TREND 20 /* packet groups the slope is taken over */
 
 struct estimate_sent {
     usec_t at;
-    int64_t sequence; /* unwrapped; tells whether the entry is this packet's */
-    uint32_t size;
-    bool told;
-};
-
-/* A burst of packets that left together. */
-struct estimate_group {
-    usec_t first_sent;
-    usec_t last_sent;
-    usec_t last_arrival;
-    bool valid;
-};
-
-/* The least delay of single packets in this period and the one before; both clocks' difference is
- * in it. */
-struct estimate_least {
-    usec_t now;
-    usec_t before;
-    usec_t from; /* 0: nothing known */
+    uint32_t sequence; /* low bits; tells whether the entry is this packet's */
+    uint16_t size;
+    bool lost; /* told to be */
+    bool told; /* to have arrived */
 };
 
 struct estimate {
@@ -46,58 +37,40 @@ struct estimate {
     /* Arrivals on the receiver's clock, unwrapped. */
     int64_t reference;
     bool has_reference;
-    struct estimate_group group;
-    struct estimate_group before;
-    double accumulated;
-    double smoothed;
-    double trend_x[ESTIMATE_TREND];
-    double trend_y[ESTIMATE_TREND];
-    struct estimate_least recent; /* over what came just now */
-    struct estimate_least least;  /* over long: what the way takes without a queue */
-    unsigned deltas;
-    double threshold;
-    double slope;
-    usec_t threshold_at;
-    usec_t overuse_since;
-    unsigned overuse_count;
-    enum { ESTIMATE_NORMAL, ESTIMATE_OVERUSE, ESTIMATE_UNDERUSE } use;
-    enum { ESTIMATE_HOLD, ESTIMATE_INCREASE } control;
-    /* Bytes acknowledged in the running window, by arrival. */
-    usec_t acked_from;
-    usec_t acked_to;
-    uint64_t acked_bytes;
-    double acked_bps; /* 0: not known yet */
-    double capacity;  /* of the link when it was last overused; 0: unknown */
-    double delay_bps;
-    double loss_bps;
-    double loss; /* smoothed share */
-    uint32_t window_lost;
-    uint32_t window_told;
-    usec_t window_at;
-    usec_t decreased_at;
-    usec_t updated_at;
+    struct delay delay;
+    struct rate rate;
+    struct acked arrived;
+    struct loss loss;
+    struct idle idle;
+    struct probe probe;
+    double need; /* that would be of use */
     usec_t rtt;
-    /* A probe: packets [first, last) sent within a short time. */
-    int64_t probe_first;
-    int64_t probe_last;
-    uint64_t probe_bytes;
-    usec_t probe_sent_from, probe_sent_to;
-    usec_t probe_from, probe_to;
-    uint32_t probe_packets;
-    bool probing;
-    usec_t probe_ended;
+    usec_t told_at;  /* the last feedback; 0: none yet */
+    usec_t asked_at; /* the oldest packet since that one; 0: none */
 };
 
-void estimate_init(struct estimate *estimate, usec_t now);
-/* Counts a packet about to leave and gives its transport sequence number. */
-uint16_t estimate_send(struct estimate *estimate, usec_t now, size_t size);
+void estimate_init(struct estimate *estimate, usec_t now, uint32_t seed);
+/* Counts a packet about to leave and gives its transport sequence number. `probe`: it leaves only
+ * for a probe. */
+uint16_t estimate_send(struct estimate *estimate, usec_t now, size_t size, bool probe);
 /* The FCI of a transport feedback packet. ERR_FORMAT. */
 int estimate_feedback(struct estimate *estimate, usec_t now, struct slice fci) MUST_USE;
-/* What is sent from here to estimate_probe_end is measured by itself. */
-void estimate_probe_begin(struct estimate *estimate);
-void estimate_probe_end(struct estimate *estimate, usec_t now);
+/* `need`: what would be of use if the way carried it; not above the estimate: no need to probe.
+ * `least`: what is sent in any case; the estimate does not go below. */
+void estimate_want(struct estimate *estimate, uint64_t need, uint64_t least);
+/* Whether the way was ever full. */
+bool estimate_settled(const struct estimate *estimate);
+/* Every few milliseconds; `can_probe`: there is something to send a probe on. Returns how many
+ * bytes to send now for a probe. */
+size_t estimate_tick(struct estimate *estimate, usec_t now, bool can_probe);
 uint64_t estimate_bps(const struct estimate *estimate);
-bool estimate_overused(const struct estimate *estimate);
+/* No feedback comes though packets leave: the way is broken. */
+bool estimate_stalled(const struct estimate *estimate, usec_t now);
+/* How long packets wait in queues on the way. */
+usec_t estimate_queue(const struct estimate *estimate);
+bool estimate_probing(const struct estimate *estimate);
+/* Bytes to send now for the probe that runs. */
+size_t estimate_probe_fill(const struct estimate *estimate, usec_t now);
 usec_t estimate_rtt(const struct estimate *estimate);
 
 #endif

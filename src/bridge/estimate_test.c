@@ -10,7 +10,11 @@ struct link {
     struct feedback feedback;
     uint64_t rate;
     unsigned lose; /* one in so many; 0: none */
+    usec_t jitter;
+    bool deaf; /* gives no feedback */
     unsigned count;
+    uint32_t random;
+    size_t probed; /* bytes */
     usec_t free_at;
     usec_t now;
     struct {
@@ -23,19 +27,23 @@ struct link {
 static void begin(struct link *l, uint64_t rate)
 {
     *l = (struct link){.rate = rate, .now = 5000000};
-    estimate_init(&l->estimate, l->now);
+    estimate_init(&l->estimate, l->now, 1);
+    l->random = 1;
 }
 
-static void send(struct link *l, size_t size)
+static void send(struct link *l, size_t size, bool probe)
 {
-    uint16_t sequence = estimate_send(&l->estimate, l->now, size);
+    uint16_t sequence = estimate_send(&l->estimate, l->now, size, probe);
+    l->probed += probe ? size : 0;
     if (l->lose > 0 && ++l->count % l->lose == 0)
         return;
     usec_t start = usec_max(l->free_at, l->now);
     if (start - l->now > 500000)
         return; /* the queue is full */
     l->free_at = start + (usec_t)(size * 8 * 1000000 / l->rate);
-    l->flight[l->last % 4096].at = l->free_at + 20000;
+    l->random = l->random * 1664525 + 1013904223;
+    l->flight[l->last % 4096].at =
+        l->free_at + 20000 + (l->jitter > 0 ? (usec_t)(l->random >> 8) % l->jitter : 0);
     l->flight[l->last++ % 4096].sequence = sequence;
 }
 
@@ -43,7 +51,8 @@ static void pass_feedback(struct link *l)
 {
     uint8_t bytes[1200];
     struct writer w = writer_of(bytes, sizeof(bytes));
-    if (l->now < feedback_due(&l->feedback) || !feedback_put(&l->feedback, l->now, 1, &w))
+    if (l->deaf || l->now < feedback_due(&l->feedback) ||
+        !feedback_put(&l->feedback, l->now, 1, &w))
         return;
     struct slice rest = slice_of(bytes, writer_len(&w));
     struct rtcp_packet packet;
@@ -53,29 +62,55 @@ static void pass_feedback(struct link *l)
     assert_int_equal(estimate_feedback(&l->estimate, l->now, feedback.fci), 0);
 }
 
-/* Sends at that rate, bursts of a frame every 33 ms. */
+static void deliver(struct link *l)
+{
+    for (size_t i = l->first; i < l->last; i++) {
+        usec_t *at = &l->flight[i % 4096].at;
+        if (*at < 0 || *at > l->now)
+            continue;
+        feedback_arrived(&l->feedback, l->now, l->flight[i % 4096].sequence, 1);
+        *at = -1;
+    }
+    while (l->first < l->last && l->flight[l->first % 4096].at < 0)
+        l->first++;
+    pass_feedback(l);
+}
+
+/* Sends at that rate, bursts of a frame every 33 ms; probes as asked for. */
 static void run(struct link *l, usec_t time, uint64_t bps)
 {
     double owed = 0;
     for (usec_t end = l->now + time; l->now < end; l->now += 1000) {
         owed += (double)bps / 8 / 1000;
         for (; l->now / 1000 % 33 == 0 && owed >= 1000; owed -= 1000)
-            send(l, 1000);
-        for (; l->first < l->last && l->flight[l->first % 4096].at <= l->now; l->first++)
-            feedback_arrived(&l->feedback, l->now, l->flight[l->first % 4096].sequence, 1);
-        pass_feedback(l);
+            send(l, 1000, false);
+        for (; l->now / 1000 % 5 == 0 && estimate_tick(&l->estimate, l->now, true) > 0;)
+            send(l, 330, true);
+        deliver(l);
     }
 }
 
-static void a_wide_link_keeps_the_estimate(void **state)
+/* As a conference does: what it wants, within the estimate. */
+static void follow(struct link *l, usec_t time, uint64_t wanted)
+{
+    for (usec_t end = l->now + time; l->now < end;) {
+        uint64_t bps = estimate_bps(&l->estimate);
+        estimate_want(&l->estimate, bps < wanted ? wanted : 0, 0);
+        run(l, 100000, bps < wanted ? bps : wanted);
+    }
+}
+
+static void a_wide_link_is_found_within_two_seconds(void **state)
 {
     (void)state;
     struct link l;
     begin(&l, 50000000);
     assert_int_equal(estimate_bps(&l.estimate), ESTIMATE_INITIAL);
-    run(&l, 10000000, 2200000);
-    assert_true(estimate_bps(&l.estimate) >= ESTIMATE_INITIAL);
+    follow(&l, 2000000, 2200000);
+    assert_true(estimate_bps(&l.estimate) >= 2200000);
     assert_in_range(estimate_rtt(&l.estimate), 20000, 120000);
+    assert_true(l.probed < 60000);
+    assert_false(estimate_settled(&l.estimate));
 }
 
 static void a_narrow_link_is_found_out(void **state)
@@ -83,45 +118,127 @@ static void a_narrow_link_is_found_out(void **state)
     (void)state;
     struct link l;
     begin(&l, 1000000);
-    run(&l, 2000000, 2000000);
-    for (int i = 0; i < 20; i++)
-        run(&l, 500000, estimate_bps(&l.estimate));
-    assert_in_range(estimate_bps(&l.estimate), 600000, 1150000);
-}
-
-static void heavy_loss_lowers_and_light_loss_does_not(void **state)
-{
-    (void)state;
-    struct link l;
-    begin(&l, 50000000);
-    l.lose = 5;
-    run(&l, 5000000, 2000000);
-    uint64_t heavy = estimate_bps(&l.estimate);
-    assert_true(heavy < 1500000);
-    begin(&l, 50000000);
-    l.lose = 60;
-    run(&l, 5000000, 2000000);
-    assert_true(estimate_bps(&l.estimate) >= 2400000);
-}
-
-static void a_probe_lifts_what_little_media_cannot(void **state)
-{
-    (void)state;
-    struct link l;
-    begin(&l, 400000);
-    run(&l, 3000000, 1000000);
-    run(&l, 5000000, 200000);
-    uint64_t low = estimate_bps(&l.estimate);
-    assert_true(low < 500000);
-    l.rate = 20000000;
-    run(&l, 1000000, 200000);
-    for (int i = 0; i < 3; i++) {
-        estimate_probe_begin(&l.estimate);
-        run(&l, 150000, 300000 + estimate_bps(&l.estimate));
-        estimate_probe_end(&l.estimate, l.now);
-        run(&l, 500000, 200000);
+    follow(&l, 10000000, 3000000);
+    for (int i = 0; i < 20; i++) {
+        follow(&l, 500000, 3000000);
+        assert_in_range(estimate_bps(&l.estimate), 600000, 1250000);
     }
-    assert_true(estimate_bps(&l.estimate) > 2 * low);
+}
+
+static void a_drop_is_followed_at_once_and_a_rise_soon(void **state)
+{
+    (void)state;
+    struct link l;
+    begin(&l, 3000000);
+    follow(&l, 5000000, 2000000);
+    l.rate = 300000;
+    usec_t dropped = l.now;
+    while (estimate_bps(&l.estimate) > 300000)
+        follow(&l, 100000, 2000000);
+    assert_true(l.now - dropped <= 1500000);
+    follow(&l, 10000000, 2000000);
+    assert_in_range(estimate_bps(&l.estimate), 150000, 400000);
+    l.rate = 3000000;
+    usec_t raised = l.now;
+    while (estimate_bps(&l.estimate) < 2000000)
+        follow(&l, 100000, 2000000);
+    assert_true(l.now - raised <= 15000000);
+}
+
+static void loss_of_the_way_itself_is_told_from_loss_by_rate(void **state)
+{
+    (void)state;
+    struct link l;
+    begin(&l, 50000000);
+    follow(&l, 3000000, 2000000);
+    l.lose = 50;
+    follow(&l, 10000000, 2000000);
+    assert_true(estimate_bps(&l.estimate) >= 1900000);
+    l.lose = 4;
+    follow(&l, 15000000, 2000000);
+    assert_in_range(estimate_bps(&l.estimate), 200000, 900000);
+    l.lose = 0;
+    follow(&l, 20000000, 2000000);
+    assert_true(estimate_bps(&l.estimate) >= 1900000);
+}
+
+static void jitter_is_no_overuse(void **state)
+{
+    (void)state;
+    struct link l;
+    begin(&l, 50000000);
+    l.jitter = 100000;
+    follow(&l, 5000000, 300000);
+    for (int i = 0; i < 100; i++) {
+        follow(&l, 200000, 300000);
+        assert_true(estimate_bps(&l.estimate) >= 280000);
+    }
+}
+
+static void probes_cost_little_where_there_is_nothing_to_find(void **state)
+{
+    (void)state;
+    struct link l;
+    begin(&l, 64000);
+    follow(&l, 30000000, 40000);
+    l.probed = 0;
+    for (int i = 0; i < 600; i++) {
+        estimate_want(&l.estimate, 1000000, 30000);
+        run(&l, 100000, 40000);
+    }
+    assert_true(l.probed > 0);
+    assert_true(l.probed < 60 * 40000 / 8 / 20 + 60000); /* 5 % beside the credit to begin with */
+}
+
+static void what_is_sent_in_any_case_is_the_least(void **state)
+{
+    (void)state;
+    struct link l;
+    begin(&l, 50000);
+    for (int i = 0; i < 100; i++) {
+        estimate_want(&l.estimate, 0, 80000);
+        run(&l, 100000, 80000);
+    }
+    assert_true(estimate_bps(&l.estimate) >= 80000);
+}
+
+static void a_way_without_feedback_is_stalled(void **state)
+{
+    (void)state;
+    struct link l;
+    begin(&l, 1000000);
+    run(&l, 1000000, 200000);
+    assert_false(estimate_stalled(&l.estimate, l.now));
+    l.deaf = true;
+    run(&l, 2000000, 200000);
+    assert_true(estimate_stalled(&l.estimate, l.now));
+    uint64_t before = estimate_bps(&l.estimate);
+    l.deaf = false;
+    run(&l, 500000, 200000);
+    assert_false(estimate_stalled(&l.estimate, l.now));
+    assert_true(estimate_bps(&l.estimate) >= before / 2);
+}
+
+static void idle_has_two_thresholds(void **state)
+{
+    (void)state;
+    struct idle idle;
+    idle_init(&idle, 0);
+    usec_t now = 0;
+    for (int i = 0; i < 100; i++)
+        (void)idle_sent(&idle, now += 10000, 1000000, 250); /* a fifth */
+    assert_true(idle.idle);
+    bool ceased = false;
+    int sent = 0;
+    for (; !ceased; sent++) {
+        ceased = idle_sent(&idle, now += 10000, 1000000, 1250);
+        assert_true(idle.idle != ceased);
+    }
+    assert_in_range(sent, 10, 60);
+    for (int i = 0; i < 5; i++) {
+        (void)idle_sent(&idle, now += 10000, 1000000, 700);
+        assert_false(idle.idle); /* a little less does not make it idle again */
+    }
 }
 
 static void nonsense_is_refused(void **state)
@@ -139,10 +256,15 @@ static void nonsense_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_wide_link_keeps_the_estimate),
+        cmocka_unit_test(a_wide_link_is_found_within_two_seconds),
         cmocka_unit_test(a_narrow_link_is_found_out),
-        cmocka_unit_test(heavy_loss_lowers_and_light_loss_does_not),
-        cmocka_unit_test(a_probe_lifts_what_little_media_cannot),
+        cmocka_unit_test(a_drop_is_followed_at_once_and_a_rise_soon),
+        cmocka_unit_test(loss_of_the_way_itself_is_told_from_loss_by_rate),
+        cmocka_unit_test(jitter_is_no_overuse),
+        cmocka_unit_test(probes_cost_little_where_there_is_nothing_to_find),
+        cmocka_unit_test(what_is_sent_in_any_case_is_the_least),
+        cmocka_unit_test(a_way_without_feedback_is_stalled),
+        cmocka_unit_test(idle_has_two_thresholds),
         cmocka_unit_test(nonsense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include "bridge/estimate.h"
 #include "bridge/feed.h"
 #include "bridge/feedback.h"
+#include "bridge/pacer.h"
 #include "bridge/source.h"
 #include "bridge/speaker.h"
 
@@ -25,6 +26,7 @@
 /* A packet's cost beside header and payload: IPv4, UDP, SRTP tag. */
 #define CONFERENCE_OVERHEAD 44
 #define CONFERENCE_TICK (10 * USEC_PER_MSEC)
+#define CONFERENCE_PACE (5 * USEC_PER_MSEC) /* what waits for its turn leaves in such bursts */
 #define CONFERENCE_TICK_IDLE (100 * USEC_PER_MSEC)
 #define CONFERENCE_RTT_UNKNOWN (100 * USEC_PER_MSEC)
 
@@ -42,6 +44,7 @@ struct member_wish {
     bool on_stage;
     bool placed;    /* in the member's order */
     int8_t granted; /* layer; -1: none */
+    uint8_t granted_tid;
 };
 
 struct member_resend {
@@ -80,21 +83,23 @@ struct member {
     size_t egress_count;
     size_t egress_cap;
     struct estimate estimate;
+    struct pacer pacer;
     struct meter audio_bytes;
     struct meter resend_bytes;
     struct member_resend resends[MEMBER_RESENDS];
     uint32_t resend_head, resend_tail;
+    bool replaying; /* among them is what follows a late packet: it goes before newer pictures */
     /* Sharing the bandwidth. */
     bool share_dirty;
     bool any_limited;
+    bool low;            /* nothing but small pictures that jerk */
+    uint64_t used_bps;   /* of what was granted, sound and resends */
     uint64_t shared_bps; /* the estimate when it was shared last */
     usec_t share_at;
     usec_t headroom_since; /* 0: none */
     usec_t upgrade_wait;
     usec_t upgraded_at;
     usec_t downgraded_at;
-    usec_t probe_at, probe_until, probe_last, probe_wait; /* until 0: no probe runs */
-    uint64_t probe_bps;
     int64_t probe_budget; /* bytes */
     /* Notices not yet taken. */
     bool maps_dirty;
@@ -136,6 +141,8 @@ struct conference {
     bool work;            /* somebody may have something else to send */
     usec_t tick_at;       /* when all members are looked at again */
     bool idle;            /* nothing came lately */
+    bool waiting;         /* something waits for its turn to leave, as of the last round */
+    usec_t paced_at;      /* when that is looked at again */
     bool in_round;
     bool round_reports; /* in this round reports are due, too */
     size_t round_end;   /* of pending */
@@ -181,6 +188,8 @@ uint16_t receive_video_egress(struct conference *conference, struct member *memb
 size_t receive_poll(struct conference *conference, struct member *member, usec_t now,
                     struct conference_packet *out, size_t max, bool *ret_done);
 void receive_tick(struct conference *conference, struct member *member, usec_t now);
+/* Whether something waits for its turn to leave. */
+bool receive_waits(const struct member *member);
 void receive_resend(struct conference *conference, struct member *member,
                     const struct member_resend *resend);
 void receive_done(struct member *member);

@@ -11,9 +11,25 @@
 #define STREAMS_STEP 4
 /* Resends take at most a quarter of the way, but always enough for a lost burst. */
 #define RESEND_SHARE 4
-#define RESEND_MIN_BYTES 60000
+#define RESEND_MIN_BYTES 15000
 
-enum { STAGE_MEDIA, STAGE_RESENDS, STAGE_PROBE, STAGE_REPORTS };
+#define CONGESTED (50 * USEC_PER_MSEC) /* of queue on the way */
+/* A picture that waited longer is left out, with all until the next key frame. */
+#define TILE_AGE_MAX (300 * USEC_PER_MSEC)
+#define STAGE_AGE_MAX (600 * USEC_PER_MSEC)
+#define LEFT_AGE_MAX (100 * USEC_PER_MSEC)
+
+enum { PICTURE_HEAD = 36 + CONFERENCE_OVERHEAD };
+
+/* What goes out to a receiver, in this order. */
+enum {
+    STAGE_MEDIA,
+    STAGE_RESENDS,
+    STAGE_PICTURES,
+    STAGE_TILES,
+    STAGE_PROBE,
+    STAGE_REPORTS,
+};
 
 static int add_egress(struct conference *c, struct member *m, enum conference_kind kind,
                       uint32_t ssrc, uint32_t rtx, uint16_t *ret_index)
@@ -174,6 +190,7 @@ void receive_source_gone(struct member *m, const struct source *s)
 {
     uint16_t index = m->by_source[s->index];
     m->wish[s->index].granted = -1;
+    pacer_forget(&m->pacer, s->index);
     if (index == MEMBER_NO_EGRESS)
         return;
     egress_detach(&m->egress[index]);
@@ -207,10 +224,12 @@ static size_t wire_size(const struct conference_packet *packet)
 /* The transport sequence number is written before the size is known: it is counted once the packet
  * stands, and the number is the next one. */
 static void sent_out(struct conference *c, struct member *m, usec_t now,
-                     struct conference_packet *packet)
+                     struct conference_packet *packet, bool probe)
 {
     packet->user = m->user;
-    (void)estimate_send(&m->estimate, now, wire_size(packet)); /* the number was written already */
+    /* The number was written already. */
+    (void)estimate_send(&m->estimate, now, wire_size(packet), probe);
+    pacer_charge(&m->pacer, wire_size(packet));
     c->counters.rtp_out++;
 }
 
@@ -228,6 +247,7 @@ static void queue_after(struct conference *c, struct member *m, uint16_t egress,
         if (packet && packet->stream == start->stream && packet->sequence > start->sequence)
             receive_resend(c, m, &(struct member_resend){egress, false, 0, n});
     }
+    m->replaying = true;
 }
 
 static bool put_media(struct conference *c, struct member *m, usec_t now, uint16_t index,
@@ -247,10 +267,47 @@ static bool put_media(struct conference *c, struct member *m, usec_t now, uint16
     egress_write(e, now, s, number, &rewritten, next_transport(m), out);
     if (out->audio)
         meter_add(&m->audio_bytes, now, (uint32_t)wire_size(out));
-    sent_out(c, m, now, out);
+    sent_out(c, m, now, out, false);
     return true;
 }
 
+static int join_queue(struct member *m, struct egress *e, const struct pacer_item *item)
+{
+    enum pacer_class class = m->wish[item->source].on_stage ? PACER_STAGE : PACER_TILE;
+    int err = 0;
+    /* Nothing overtakes what waits of the same source. */
+    if (e->paced != class)
+        err = pacer_move(&m->pacer, item->source, e->paced, class);
+    e->paced = class;
+    return err ? err : pacer_push(&m->pacer, class, item);
+}
+
+static void queue_picture(struct conference *c, struct member *m, struct egress *e,
+                          const struct source *s, uint32_t number)
+{
+    const struct ring_packet *packet = ring_get(&s->ring, number);
+    if (!packet || e->target < 0)
+        return;
+    unsigned spatial;
+    unsigned wanted = source_stream_of(s, (unsigned)e->target, &spatial);
+    int stream = rewrite_stream(&e->rewrite);
+    if (packet->stream != wanted && packet->stream != stream)
+        return;
+    /* A stream that is too much is left: what waits of it would only keep the next one up. */
+    if (e->squeeze && packet->facts.key && packet->stream == wanted && packet->stream != stream &&
+        !e->resync) {
+        pacer_forget(&m->pacer, s->index);
+        egress_lapse(e);
+    }
+    struct pacer_item item = {s->index, number, (uint16_t)(packet->len + PICTURE_HEAD)};
+    if (join_queue(m, e, &item) == 0)
+        return;
+    c->counters.paced_full++;
+    egress_lapse(e);
+    pacer_forget(&m->pacer, s->index);
+}
+
+/* Sound leaves at once; pictures join their queue. */
 static size_t poll_media(struct conference *c, struct member *m, usec_t now,
                          struct conference_packet *out, size_t max)
 {
@@ -258,9 +315,61 @@ static size_t poll_media(struct conference *c, struct member *m, usec_t now,
     while (c->round_at < c->round_end && count < max) {
         const struct conference_pending *p = &c->pending[c->round_at++];
         uint16_t index = m->by_source[p->source];
-        if (index != MEMBER_NO_EGRESS && put_media(c, m, now, index, p->number, &out[count]))
+        if (index == MEMBER_NO_EGRESS)
+            continue;
+        if (m->egress[index].kind == CONFERENCE_VIDEO)
+            queue_picture(c, m, &m->egress[index], c->sources[p->source], p->number);
+        else if (put_media(c, m, now, index, p->number, &out[count]))
             count++;
     }
+    return count;
+}
+
+/* Whether a picture waited so long that it is better left out, with all that needs it. */
+static bool too_late(const struct egress *e, const struct source *s,
+                     const struct ring_packet *packet, enum pacer_class class, usec_t now)
+{
+    usec_t most = class == PACER_STAGE ? STAGE_AGE_MAX : TILE_AGE_MAX;
+    /* It is of a layer that is being left because it is too much. */
+    if (e->squeeze && egress_layer(e, s) > e->target)
+        most = LEFT_AGE_MAX;
+    return now - packet->arrival > most;
+}
+
+static bool put_picture(struct conference *c, struct member *m, usec_t now, enum pacer_class class,
+                        struct conference_packet *out)
+{
+    struct pacer_item item = *pacer_first(&m->pacer, class);
+    pacer_pop(&m->pacer, class);
+    uint16_t index = m->by_source[item.source];
+    const struct source *s = c->sources[item.source];
+    if (index == MEMBER_NO_EGRESS || !s)
+        return false;
+    struct egress *e = &m->egress[index];
+    const struct ring_packet *packet = ring_get(&s->ring, item.number);
+    if (packet && too_late(e, s, packet, class, now)) {
+        c->counters.paced_late++;
+        egress_lapse(e);
+        pacer_forget(&m->pacer, item.source);
+        m->share_dirty = true;
+        return false;
+    }
+    return put_media(c, m, now, index, item.number, out);
+}
+
+static bool paced_more(const struct member *m, enum pacer_class class)
+{
+    return pacer_ready(&m->pacer) && pacer_first(&m->pacer, class);
+}
+
+static size_t poll_paced(struct conference *c, struct member *m, usec_t now, enum pacer_class class,
+                         struct conference_packet *out, size_t max)
+{
+    size_t count = 0;
+    /* What follows a late packet goes first. */
+    while (count < max && paced_more(m, class) && !m->replaying)
+        if (put_picture(c, m, now, class, &out[count]))
+            count++;
     return count;
 }
 
@@ -269,7 +378,7 @@ static bool put_rtx(struct conference *c, struct member *m, usec_t now,
 {
     struct egress *e = &m->egress[resend->egress];
     struct source *s = conference_source_of(c, e);
-    uint64_t share = estimate_bps(&m->estimate) / 8 / RESEND_SHARE;
+    uint64_t share = m->shared_bps / 8 / RESEND_SHARE;
     uint64_t most = share > RESEND_MIN_BYTES ? share : RESEND_MIN_BYTES;
     usec_t rtt = m->rtt > 0 ? m->rtt : CONFERENCE_RTT_UNKNOWN;
     struct egress_sent *sent =
@@ -282,15 +391,20 @@ static bool put_rtx(struct conference *c, struct member *m, usec_t now,
     sent->tries++;
     meter_add(&m->resend_bytes, now, (uint32_t)wire_size(out));
     c->counters.nacks_served++;
-    sent_out(c, m, now, out);
+    sent_out(c, m, now, out, false);
     return true;
+}
+
+static bool resends_more(const struct member *m)
+{
+    return m->resend_tail != m->resend_head && pacer_ready(&m->pacer);
 }
 
 static size_t poll_resends(struct conference *c, struct member *m, usec_t now,
                            struct conference_packet *out, size_t max)
 {
     size_t count = 0;
-    while (m->resend_tail != m->resend_head && count < max) {
+    while (resends_more(m) && count < max) {
         const struct member_resend *resend = &m->resends[m->resend_tail++ % MEMBER_RESENDS];
         if (resend->egress >= m->egress_count)
             continue;
@@ -299,6 +413,7 @@ static size_t poll_resends(struct conference *c, struct member *m, usec_t now,
         if (put)
             count++;
     }
+    m->replaying = m->replaying && m->resend_tail != m->resend_head;
     return count;
 }
 
@@ -338,7 +453,7 @@ static size_t poll_probe(struct conference *c, struct member *m, usec_t now,
             egress_write_padding(e, next_transport(m), packet);
         m->probe_budget -= (int64_t)wire_size(packet);
         c->counters.probes++;
-        sent_out(c, m, now, packet);
+        sent_out(c, m, now, packet, true);
         count++;
     }
     return count;
@@ -361,12 +476,25 @@ static size_t poll_reports(struct conference *c, struct member *m, usec_t now,
     return count;
 }
 
+static void pace(struct member *m, usec_t now)
+{
+    struct pacer_input in = {.media_bps = m->used_bps,
+                             .estimate_bps = m->shared_bps,
+                             .settled = estimate_settled(&m->estimate),
+                             .congested = estimate_queue(&m->estimate) > CONGESTED};
+    pacer_tick(&m->pacer, now, &in);
+    if (estimate_probing(&m->estimate))
+        m->probe_budget = (int64_t)estimate_probe_fill(&m->estimate, now);
+}
+
 /* Stage after stage; what does not fit goes on in the next call. */
 size_t receive_poll(struct conference *c, struct member *m, usec_t now,
                     struct conference_packet *out, size_t max, bool *ret_done)
 {
     size_t count = 0;
     *ret_done = false;
+    if (c->round_stage == STAGE_MEDIA && c->round_at == 0)
+        pace(m, now);
     for (; c->round_stage < STAGE_REPORTS; c->round_stage++) {
         bool more = false;
         switch (c->round_stage) {
@@ -376,15 +504,26 @@ size_t receive_poll(struct conference *c, struct member *m, usec_t now,
             break;
         case STAGE_RESENDS:
             count += poll_resends(c, m, now, out + count, max - count);
-            more = m->resend_tail != m->resend_head;
+            more = resends_more(m);
+            break;
+        case STAGE_PICTURES:
+            count += poll_paced(c, m, now, PACER_STAGE, out + count, max - count);
+            more = paced_more(m, PACER_STAGE);
+            break;
+        case STAGE_TILES:
+            count += poll_paced(c, m, now, PACER_TILE, out + count, max - count);
+            more = paced_more(m, PACER_TILE);
             break;
         case STAGE_PROBE:
             count += poll_probe(c, m, now, out + count, max - count);
             more = m->probe_budget > 0;
             break;
         }
-        if (more)
+        bool back = m->replaying && c->round_stage > STAGE_RESENDS && pacer_ready(&m->pacer);
+        if (more && (count == max || !back))
             return count;
+        if (back)
+            c->round_stage = STAGE_MEDIA; /* the resends are next */
     }
     *ret_done = true;
     if (!c->round_reports)
@@ -445,6 +584,12 @@ static void want_keys(struct conference *c, struct member *m, usec_t now)
     }
 }
 
+bool receive_waits(const struct member *m)
+{
+    return m->pacer.queued > 0 || m->resend_tail != m->resend_head ||
+           estimate_probing(&m->estimate);
+}
+
 void receive_tick(struct conference *c, struct member *m, usec_t now)
 {
     if (!m->connected)
@@ -461,12 +606,6 @@ void receive_tick(struct conference *c, struct member *m, usec_t now)
     }
     if (m->rewriting && audio >= c->slots)
         give_voices_slots(c, m, now);
-    if (m->probe_until > now && m->probe_last > 0) {
-        m->probe_budget += (int64_t)(m->probe_bps / 8) * (now - m->probe_last) / USEC_PER_SEC;
-        m->probe_last = now;
-    } else if (m->probe_until > 0 && now >= m->probe_until) {
-        m->probe_until = 0;
-        m->probe_budget = 0;
-        estimate_probe_end(&m->estimate, now);
-    }
+    bool can_probe = m->any_limited && probe_egress(c, m, now);
+    m->probe_budget = (int64_t)estimate_tick(&m->estimate, now, can_probe);
 }

@@ -4,19 +4,23 @@
 
 #include "bridge/member.h"
 
-enum { CLASSIC_HEIGHT = 180, PROBE_LEAST = 300000 /* bit/s: enough packets to measure */ };
+enum { CLASSIC_HEIGHT = 180 };
 
 #define SHARE_INTERVAL (500 * USEC_PER_MSEC)
-#define UPGRADE_WAIT_MAX (10 * USEC_PER_SEC)
+#define UPGRADE_WAIT_MAX (5 * USEC_PER_SEC)
 #define UPGRADE_CALM (60 * USEC_PER_SEC)
-#define PROBE_TIME (150 * USEC_PER_MSEC)
-/* Who sees nothing at all is not kept waiting for the next probe. */
-#define PROBE_WAIT_DARK (2 * USEC_PER_SEC)
 /* A rise must leave this share of the estimate free; what is held may exceed it by a little, for
  * rates are measured and sway. */
 #define RAISE_PERCENT 90
+/* From one layer to the next. */
+#define RAISE_FACTOR 3
+#define RAISE_STEP 300000 /* bit/s */
 #define HOLD_PERCENT 105
-#define LAST_PERCENT 150
+#define LAST_PERCENT 120
+/* Headers come on top of what was measured. */
+#define COST_PERCENT 107
+/* Who has not even a smooth small picture does not wait long. */
+#define LOW_WAIT (1 * USEC_PER_SEC)
 
 static int copy_names(const char (*from)[CONFERENCE_NAME_MAX], size_t count,
                       const char (**to)[CONFERENCE_NAME_MAX], size_t *to_count)
@@ -131,8 +135,10 @@ static void read_wishes(struct conference *c, struct member *m)
     for (size_t i = 0; i < c->video_count; i++) {
         struct member_wish *wish = &m->wish[c->video_order[i]];
         bool own = c->sources[c->video_order[i]]->owner == m->seat;
-        *wish = (struct member_wish){
-            .height = own ? 0 : clamp_height(usual), .frame_rate = -1, .granted = wish->granted};
+        *wish = (struct member_wish){.height = own ? 0 : clamp_height(usual),
+                                     .frame_rate = -1,
+                                     .granted = wish->granted,
+                                     .granted_tid = wish->granted_tid};
     }
     for (size_t i = 0; i < w->constraint_count; i++) {
         const struct source *s = named(c, m, w->constraints[i].source);
@@ -225,11 +231,33 @@ void share_update(struct conference *c, usec_t now)
     collect_wanted(c, now);
 }
 
-static size_t collect(struct conference *c, struct member *m)
+static int first_active(const struct source *s)
+{
+    for (unsigned l = 0; l < s->layer_count; l++)
+        if (s->bps[l] > 0)
+            return (int)l;
+    return 0;
+}
+
+/* What each layer costs at each frame rate, headers and all. */
+static void price_layers(struct source *s, usec_t now, struct allocate_source *a)
+{
+    for (unsigned l = 0; l < s->layer_count; l++) {
+        uint64_t whole = s->bps[l] * COST_PERCENT / 100;
+        uint64_t measured = source_layer_rate(s, now, l, SOURCE_TIDS - 1);
+        for (unsigned tid = 0; tid < SOURCE_TIDS; tid++) {
+            uint64_t part = measured > 0 ? source_layer_rate(s, now, l, tid) : 0;
+            a->bps[l][tid] = part > 0 ? (whole * part + measured - 1) / measured : whole;
+        }
+        a->height[l] = source_layer_height(s, l);
+    }
+}
+
+static size_t collect(struct conference *c, struct member *m, usec_t now)
 {
     size_t count = 0;
     for (size_t i = 0; i < m->order_count; i++) {
-        const struct source *s = c->sources[m->order[i]];
+        struct source *s = c->sources[m->order[i]];
         const struct member_wish *wish = &m->wish[m->order[i]];
         if (!s || wish->height == 0 || !source_live(s))
             continue;
@@ -238,14 +266,14 @@ static size_t collect(struct conference *c, struct member *m)
         *a = (struct allocate_source){
             .layer_count = s->layer_count,
             .max_height = wish->height,
+            .max_tid = source_layer_tid(s, now, (unsigned)first_active(s), wish->frame_rate),
             .on_stage = wish->on_stage,
+            .desktop = s->state.video_type == CONFERENCE_DESKTOP,
             .before = wish->granted,
+            .before_tid = wish->granted_tid,
             .was_limited = index != MEMBER_NO_EGRESS && m->egress[index].limited,
         };
-        for (unsigned l = 0; l < s->layer_count; l++) {
-            a->bps[l] = s->bps[l];
-            a->height[l] = source_layer_height(s, l);
-        }
+        price_layers(s, now, a);
         c->share_index[count++] = s->index;
     }
     return count;
@@ -255,47 +283,72 @@ static size_t collect(struct conference *c, struct member *m)
 static uint64_t hold_budget(const struct conference *c, size_t count, uint64_t budget)
 {
     uint64_t hold = budget * HOLD_PERCENT / 100;
-    uint64_t least = 0;
-    for (unsigned l = 0; count > 0 && l < c->share[0].layer_count && least == 0; l++)
-        least = c->share[0].bps[l];
+    uint64_t least = count > 0 ? allocate_least(&c->share[0]) : 0;
     return least > hold && least <= budget * LAST_PERCENT / 100 ? least : hold;
 }
 
-/* Shares the budget; what was limited rises only after a while of headroom. */
-static void divide(struct conference *c, struct member *m, usec_t now, size_t count,
-                   uint64_t budget)
+static bool lower_than_before(const struct allocate_source *a)
+{
+    return a->limited && (a->granted < a->before ||
+                          (a->granted == a->before && a->granted >= 0 && a->tid < a->before_tid));
+}
+
+static usec_t upgrade_wait(const struct member *m)
+{
+    if (!estimate_settled(&m->estimate))
+        return 0;
+    return m->low ? usec_min(m->upgrade_wait, LOW_WAIT) : m->upgrade_wait;
+}
+
+/* A way that was full before is filled again step by step. */
+static uint64_t raise_budget(const struct member *m, uint64_t budget)
+{
+    uint64_t most = budget * RAISE_PERCENT / 100;
+    uint64_t step = RAISE_FACTOR * m->used_bps + RAISE_STEP;
+    return estimate_settled(&m->estimate) && step < most ? step : most;
+}
+
+/* Shares the budget; what was limited rises only after a while of headroom. Returns what is
+ * used. */
+static uint64_t divide(struct conference *c, struct member *m, usec_t now, size_t count,
+                       uint64_t budget)
 {
     bool raised = false;
     if (m->any_limited) {
-        (void)allocate_run(c->share, count, budget * RAISE_PERCENT / 100, true, &raised);
+        uint64_t used = allocate_run(c->share, count, raise_budget(m, budget), true, &raised);
         if (!raised)
             m->headroom_since = 0;
         else if (m->headroom_since == 0)
             m->headroom_since = now;
-        if (raised && now - m->headroom_since >= m->upgrade_wait) {
+        usec_t wait = upgrade_wait(m);
+        if (raised && now - m->headroom_since >= wait) {
             m->headroom_since = 0;
             m->upgraded_at = now;
-            return;
+            return used;
         }
     }
-    (void)allocate_run(c->share, count, hold_budget(c, count, budget), false, &raised);
+    uint64_t used = allocate_run(c->share, count, hold_budget(c, count, budget), false, &raised);
     bool lowered = false;
     for (size_t i = 0; i < count; i++)
-        lowered = lowered || (c->share[i].limited && c->share[i].granted < c->share[i].before);
+        lowered = lowered || lower_than_before(&c->share[i]);
     if (lowered) {
         /* The last rise did not last: wait longer before the next. */
         if (m->upgraded_at > 0 && now - m->upgraded_at < UPGRADE_WAIT_MAX)
-            m->upgrade_wait = usec_min(m->upgrade_wait * 2, UPGRADE_WAIT_MAX);
+            m->upgrade_wait =
+                usec_min(usec_max(m->upgrade_wait * 2, USEC_PER_SEC), UPGRADE_WAIT_MAX);
+        m->upgrade_wait = usec_max(m->upgrade_wait, USEC_PER_SEC);
         m->downgraded_at = now;
         m->headroom_since = 0;
     } else if (now - m->downgraded_at > UPGRADE_CALM) {
         m->upgrade_wait = USEC_PER_SEC;
     }
+    return used;
 }
 
 static void apply(struct conference *c, struct member *m, usec_t now, size_t count)
 {
     bool limited = false;
+    m->low = true;
     for (size_t i = 0; i < m->order_count; i++)
         m->wish[m->order[i]].granted = -1;
     for (size_t i = 0; i < count; i++) {
@@ -303,7 +356,8 @@ static void apply(struct conference *c, struct member *m, usec_t now, size_t cou
         struct source *s = c->sources[c->share_index[i]];
         limited = limited || a->limited;
         uint16_t index = m->by_source[s->index];
-        if (index == MEMBER_NO_EGRESS && a->granted >= 0)
+        /* The first one is opened in any case: probes need a stream to go out on. */
+        if (index == MEMBER_NO_EGRESS && (a->granted >= 0 || i == 0))
             index = receive_video_egress(c, m, s);
         if (index == MEMBER_NO_EGRESS)
             continue;
@@ -311,9 +365,12 @@ static void apply(struct conference *c, struct member *m, usec_t now, size_t cou
         e->limited = a->limited;
         if (a->granted < 0)
             continue;
-        m->wish[s->index].granted = (int8_t)a->granted;
-        unsigned layer = (unsigned)a->granted;
-        egress_grant(e, a->granted, source_layer_tid(s, now, layer, m->wish[s->index].frame_rate));
+        struct member_wish *wish = &m->wish[s->index];
+        wish->granted = (int8_t)a->granted;
+        wish->granted_tid = (uint8_t)a->tid;
+        unsigned wished = source_layer_tid(s, now, (unsigned)a->granted, wish->frame_rate);
+        egress_grant(e, a->granted, a->tid < wished ? a->tid : wished);
+        m->low = m->low && a->granted == 0 && a->tid < a->max_tid;
         e->squeeze = a->limited && egress_layer(e, s) > a->granted;
     }
     for (size_t i = 0; i < m->egress_count; i++) {
@@ -326,56 +383,15 @@ static void apply(struct conference *c, struct member *m, usec_t now, size_t cou
     m->forwarded_dirty = c->notice_dirty = true;
 }
 
-/* What the next step up would need. */
-static uint64_t next_need(const struct conference *c, size_t count, uint64_t used)
+/* What all that is wished would need. */
+static uint64_t whole_need(const struct conference *c, size_t count, uint64_t audio)
 {
-    uint64_t least = UINT64_MAX;
+    uint64_t need = audio;
     for (size_t i = 0; i < count; i++) {
-        const struct allocate_source *a = &c->share[i];
-        if (!a->limited)
-            continue;
-        for (unsigned l = (unsigned)(a->granted + 1); l < a->layer_count; l++) {
-            if (a->bps[l] == 0)
-                continue;
-            uint64_t now = a->granted >= 0 ? a->bps[a->granted] : 0;
-            uint64_t more = a->bps[l] > now ? a->bps[l] - now : 0;
-            least = more < least ? more : least;
-            break;
-        }
+        int ideal = allocate_ideal(&c->share[i]);
+        need += ideal >= 0 ? c->share[i].bps[ideal][c->share[i].max_tid] : 0;
     }
-    return least == UINT64_MAX ? 0 : used + least;
-}
-
-/* A limited receiver is sent a little more for a moment now and then: whether the way carries it.
- */
-static void plan_probe(struct conference *c, struct member *m, usec_t now, size_t count,
-                       uint64_t audio)
-{
-    uint64_t estimate = estimate_bps(&m->estimate);
-    if (!m->any_limited || m->probe_until > 0 || estimate_overused(&m->estimate))
-        return;
-    if (m->probe_at == 0)
-        m->probe_at = now + m->probe_wait;
-    if (now < m->probe_at)
-        return;
-    uint64_t used = audio;
-    for (size_t i = 0; i < count; i++)
-        if (c->share[i].granted >= 0)
-            used += c->share[i].bps[c->share[i].granted];
-    uint64_t need = next_need(c, count, used) * 5 / 4;
-    if (need <= estimate) {
-        m->probe_at = 0;
-        return;
-    }
-    uint64_t most = estimate * 2 > estimate + PROBE_LEAST ? estimate * 2 : estimate + PROBE_LEAST;
-    uint64_t goal = need < most ? need : most;
-    m->probe_bps = goal > used ? goal - used : 0;
-    m->probe_until = now + PROBE_TIME;
-    m->probe_last = now;
-    bool dark = used == audio;
-    m->probe_wait = usec_min(m->probe_wait * 2, dark ? PROBE_WAIT_DARK : UPGRADE_WAIT_MAX);
-    m->probe_at = m->probe_until + m->probe_wait;
-    estimate_probe_begin(&m->estimate);
+    return need * 100 / RAISE_PERCENT;
 }
 
 static bool estimate_moved(const struct member *m, uint64_t bps)
@@ -395,12 +411,13 @@ void share_tick(struct conference *c, struct member *m, usec_t now)
         return;
     m->share_dirty = false;
     m->share_at = now + SHARE_INTERVAL;
-    if (bps > m->shared_bps + m->shared_bps / 10)
-        m->probe_wait = USEC_PER_SEC; /* it rises: look again soon */
     m->shared_bps = bps;
-    uint64_t audio = (uint64_t)meter_rate(&m->audio_bytes, now) * 8;
-    size_t count = collect(c, m);
-    divide(c, m, now, count, bps > audio ? bps - audio : 0);
+    uint64_t taken =
+        ((uint64_t)meter_rate(&m->audio_bytes, now) + (uint64_t)meter_rate(&m->resend_bytes, now)) *
+        8;
+    size_t count = collect(c, m, now);
+    m->used_bps = taken + divide(c, m, now, count, bps > taken ? bps - taken : 0);
     apply(c, m, now, count);
-    plan_probe(c, m, now, count, audio);
+    estimate_want(&m->estimate, m->any_limited ? whole_need(c, count, taken) : 0,
+                  (uint64_t)meter_rate(&m->audio_bytes, now) * 8);
 }

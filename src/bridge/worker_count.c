@@ -26,6 +26,8 @@ static const struct {
     MEDIA(pending_full, "media_dropped_total{reason=\"batch full\"}"),
     MEDIA(resends_full, "media_dropped_total{reason=\"resends full\"}"),
     MEDIA(slots_full, "media_dropped_total{reason=\"slots full\"}"),
+    MEDIA(paced_full, "media_dropped_total{reason=\"pacer full\"}"),
+    MEDIA(paced_late, "media_dropped_total{reason=\"pacer late\"}"),
     MEDIA(memory, "media_dropped_total{reason=\"memory\"}"),
     MEDIA(probes, "probes_sent_total"),
 #undef MEDIA

@@ -229,5 +229,6 @@ void room_drain(struct room *room, usec_t now)
         if (polled > 0)
             send_jobs(worker, protect(worker, polled));
     }
+    next = usec_min(next, conference_due(room->conference));
     worker_set_timer(worker, &room->timer, polled > 0 ? now : next);
 }

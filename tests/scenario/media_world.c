@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bridge/member.h"
 #include "proto/rtcp.h"
 #include "proto/rtp.h"
 
@@ -278,9 +279,40 @@ static void deliver_down(struct world *w, struct person *p)
     }
 }
 
+/* DARASA_TRACE=1: a line a second for everybody who only looks on. */
+static bool tracing(usec_t now)
+{
+    static int on = -1;
+    if (on < 0)
+        on = getenv("DARASA_TRACE") != NULL;
+    return on && now % USEC_PER_SEC == 0;
+}
+
+static void trace(const struct world *w, struct person *p)
+{
+    const struct member *m = conference_member(w->conference, p->seat);
+    const struct estimate *e = &m->estimate;
+    const struct bottleneck *line = p->down.shared ? p->down.shared : &p->down.own;
+    const struct viewer_stream *s = viewer_find(&p->viewer, p->on_stage);
+    print_message(
+        "%lld s %s link %llu k queue %lld ms: by delay %.0f k by loss %.0f k arrived "
+        "%.0f/%.0f k use %d waits %lld ms idle %d lost %.2f/%.2f probe %d credit %.0f, "
+        "need %.0f k used %llu k forwarded %zu layer %d seen %lld ms ago dropped %llu\n",
+        (long long)(w->now / USEC_PER_SEC % 1000), p->id, (unsigned long long)line->rate_bps / 1000,
+        (long long)bottleneck_wait(line, w->now) / 1000, e->rate.bps / 1000, e->loss.bps / 1000,
+        e->arrived.bps / 1000, e->arrived.recent / 1000, (int)e->delay.use,
+        (long long)estimate_queue(e) / 1000, e->idle.idle, e->loss.average, e->loss.inherent,
+        (int)e->probe.state, e->probe.credit, e->need / 1000,
+        (unsigned long long)m->used_bps / 1000, p->viewer.forwarded_count, s ? (int)s->layer : -1,
+        s ? (long long)(w->now - s->last_shown) / 1000 : -1, (unsigned long long)p->down.dropped);
+}
+
 void world_run(struct world *w, usec_t time)
 {
     for (usec_t end = w->now + time; w->now < end; w->now += WORLD_STEP) {
+        for (size_t i = 0; tracing(w->now) && i < w->count; i++)
+            if (w->people[i].present && !w->people[i].sends)
+                trace(w, &w->people[i]);
         for (size_t i = 0; i < w->count; i++) {
             struct person *p = &w->people[i];
             if (p->present && p->sends)
@@ -293,6 +325,7 @@ void world_run(struct world *w, usec_t time)
         if (w->now >= w->tick_at)
             w->tick_at = conference_tick(w->conference, w->now);
         drain(w);
+        w->tick_at = usec_min(w->tick_at, conference_due(w->conference));
     }
 }
 

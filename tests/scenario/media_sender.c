@@ -25,6 +25,7 @@ void sender_init(struct sender *s, struct pipe *up, uint32_t base, uint64_t seed
     s->temporal = true;
     s->level = 127;
     s->audio_packet = 20 * USEC_PER_MSEC;
+    s->audio_bytes = 79;
     s->audio_ssrc = base + 20;
     s->audio_sequence = (uint16_t)next_random(s);
     s->audio_timestamp = next_random(s);
@@ -223,7 +224,7 @@ static void send_audio(struct sender *s, usec_t now)
     /* TOC: SILK of 20 or 60 ms */
     writer_u8(&w, s->audio_packet > 20 * USEC_PER_MSEC ? 0x18 : 0x08);
     writer_u64(&w, (uint64_t)now);
-    writer_zero(&w, 70);
+    writer_zero(&w, s->audio_bytes - 9);
     s->audio_packets++;
     pipe_send(s->up, now, slice_of(bytes, writer_len(&w)), false);
 }

@@ -64,7 +64,8 @@ struct sender {
     uint32_t audio_packets;
     usec_t audio_at;
     usec_t audio_packet; /* its length in time */
-    uint8_t level;       /* 0 loudest to 127 */
+    size_t audio_bytes;
+    uint8_t level; /* 0 loudest to 127 */
     usec_t report_at;
     uint16_t transport;
     /* What was asked of it. */

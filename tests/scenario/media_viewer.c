@@ -105,11 +105,14 @@ static void take_audio(struct viewer_stream *s, usec_t now, const struct rtp_pac
     note_offset(s, packet->timestamp, reader_u64(&r), OFFER_CLOCK_AUDIO);
 }
 
-static void take_video(struct viewer_stream *s, usec_t now, const struct rtp_packet *packet,
+/* False: it was here before. */
+static bool take_video(struct viewer_stream *s, usec_t now, const struct rtp_packet *packet,
                        bool repaired)
 {
-    struct vp8_descriptor d;
-    assert_int_equal(vp8_parse(packet->payload, &d), 0);
+    struct vp8_descriptor d = {0};
+    bool empty = packet->payload.len == 0; /* there is nothing to miss */
+    if (!empty)
+        assert_int_equal(vp8_parse(packet->payload, &d), 0);
     if (!s->started) {
         s->started = true;
         s->highest = 65536 + packet->sequence - 1;
@@ -123,25 +126,27 @@ static void take_video(struct viewer_stream *s, usec_t now, const struct rtp_pac
         *lost = (struct viewer_packet){.sequence = -1, .missing_since = now};
     }
     if (sequence <= s->highest - VIEWER_WINDOW)
-        return;
+        return false;
     struct viewer_packet *p = at(s, sequence);
     uint64_t digest = slice_hash(packet->payload, packet->timestamp);
     if (p->sequence == sequence) {
         assert_true(p->digest == digest); /* the same number is the same packet */
-        return;
+        return false;
     }
     if (sequence < s->next)
-        return;
+        return false;
     *p = (struct viewer_packet){.sequence = sequence,
                                 .timestamp = packet->timestamp,
                                 .marker = packet->marker,
                                 .vp8 = d,
+                                .empty = empty,
                                 .digest = digest};
     if (d.start && d.partition == 0)
         sender_get_frame(slice_sub(packet->payload, d.size, packet->payload.len), &p->frame);
     s->packets++;
     s->repaired += repaired;
     s->last_packet = now;
+    return true;
 }
 
 /* By the descriptor alone: may it be shown? */
@@ -210,6 +215,8 @@ static void show(struct viewer_stream *s, usec_t now, const struct viewer_packet
 static int64_t frame_end(struct viewer_stream *s, int64_t first)
 {
     for (int64_t i = first; i <= s->highest; i++) {
+        if (have(s, i) && at(s, i)->empty)
+            continue;
         if (!have(s, i) || at(s, i)->timestamp != at(s, first)->timestamp)
             return -1;
         if (i > first && at(s, i)->vp8.start)
@@ -276,6 +283,10 @@ static void show_frames(struct viewer_stream *s, usec_t now)
 {
     bool after_gap = false;
     while (s->next <= s->highest) {
+        if (have(s, s->next) && at(s, s->next)->empty) {
+            s->next++;
+            continue;
+        }
         int64_t end = starts_frame(s, s->next) ? frame_end(s, s->next) : -1;
         if (end >= 0) {
             consume(s, now, end, after_gap);
@@ -324,11 +335,12 @@ void viewer_input(struct viewer *v, usec_t now, struct slice bytes, bool rtcp)
         v->unknown++;
         return;
     }
-    if (packet.payload.len == 0) {
+    bool repaired = packet.ssrc == s->rtx && s->rtx != 0;
+    if (packet.payload.len == 0 && (repaired || !s->video)) {
         v->padding++;
+        v->padding_bytes += bytes.len;
         return;
     }
-    bool repaired = packet.ssrc == s->rtx && s->rtx != 0;
     assert_int_equal(packet.payload_type, !s->video  ? OFFER_PT_OPUS
                                           : repaired ? OFFER_PT_RTX_VP8
                                                      : OFFER_PT_VP8);
@@ -336,10 +348,10 @@ void viewer_input(struct viewer *v, usec_t now, struct slice bytes, bool rtcp)
         assert_int_equal(rtp_rtx_parse(packet.payload, &packet.sequence, &packet.payload), 0);
     if (repaired && !s->started)
         return;
-    if (s->video)
-        take_video(s, now, &packet, repaired);
-    else
+    if (!s->video)
         take_audio(s, now, &packet);
+    else if (!take_video(s, now, &packet, repaired) && repaired)
+        v->padding_bytes += bytes.len;
 }
 
 static void ask(struct viewer *v, struct viewer_stream *s, usec_t now, struct writer *w)

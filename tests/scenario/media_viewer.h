@@ -18,6 +18,7 @@ struct viewer_packet {
     int64_t sequence; /* -1: none */
     uint32_t timestamp;
     bool marker;
+    bool empty;
     struct vp8_descriptor vp8;
     struct sender_frame frame; /* of a frame's first packet */
     usec_t missing_since;      /* while it is missing */
@@ -88,7 +89,8 @@ struct viewer {
     unsigned plis;
     bool repairs; /* sends NACK */
     uint64_t padding;
-    uint64_t unknown; /* packets on SSRCs nobody announced */
+    uint64_t padding_bytes; /* and of resends nobody asked for */
+    uint64_t unknown;       /* packets on SSRCs nobody announced */
     char forwarded[64][CONFERENCE_NAME_MAX];
     size_t forwarded_count;
     unsigned forwarded_notices;

@@ -148,6 +148,8 @@ int mixer_input(struct mixer *mixer, const struct media_frame *frame)
     if (!voice->decoder && start(voice) != 0)
         return ERR_MEMORY;
     int64_t at = frame->time * (MIXER_RATE / 1000) / 1000;
+    if (at < 0)
+        return 0; /* said before the recording began, arrived after */
     int count =
         opus_packet_get_nb_samples(frame->data.data, (opus_int32)frame->data.len, MIXER_RATE);
     if (count <= 0 || count > FRAME_MAX || at < mixer->out || at > mixer->out + RING - FRAME_MAX) {

@@ -67,6 +67,18 @@ def test_mix_has_everybody_in_time(root):
         assert max(abs(s) for s in samples) < 32767 * 0.9
 
 
+def test_what_was_said_before_it_began_is_left_out(root):
+    """It was on its way then; no trouble, and the rest stays in time."""
+    scene = lesson()
+    scene["people"][0]["sources"][2].update(early=0.5)
+    lib.make_spool(GEN, scene, root)
+    lib.run(RENDER, root, "tracks")
+    lib.run(RENDER, root, "audio")
+    assert not lib.manifest(root)["troubles"], lib.manifest(root)["troubles"]
+    samples = lib.decode_audio(root / "out" / "audio.opus")
+    assert abs(lib.first_sound(samples, 2) - 2.53) < 0.05, lib.first_sound(samples, 2)
+
+
 def test_mix_survives_loss(root):
     lib.make_spool(GEN, lesson(loss=0.05, repaired=0.2, seed=3), root)
     lib.run(RENDER, root, "audio")

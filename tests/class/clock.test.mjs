@@ -110,9 +110,10 @@ try {
         const [recording] = recordings(school);
         const times = [...records(spool(school, recording))].filter(r => r.kind === RECORD.RTP).map(r => r.at);
         const length = (times[times.length - 1] - times[0]) / 1e6;
-        const holes = times.slice(1).map((t, i) => (t - times[i]) / 1e6).filter(s => s > 1 || s < 0);
+        const holes = times.slice(1).map((t, i) => [(t - times[i]) / 1e6, (times[i] - times[0]) / 1e6])
+            .filter(([s]) => s > 1 || s < 0).map(([s, at]) => `${s} s at ${at} s`);
         if (holes.length || length > (Date.now() - entered) / 1000 + 2)
-            throw new Error(`recorded ${length} s with holes ${holes}`);
+            throw new Error(`recorded ${length} s with holes: ${holes}`);
         await stock.p.eval(() => window.__stock.conference.leave());
         const stayed = (Date.now() - entered) / 1000;
         const [id] = (await teacher.api('/api/classes')).classes.filter(c => c.state === 'open').map(c => c.id);

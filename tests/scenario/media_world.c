@@ -239,7 +239,8 @@ static void drain(struct world *w)
             struct person *p = packet->user;
             assert_true(packet->rtp_header_len <= packet->header_len);
             memcpy(bytes, packet->header, packet->header_len);
-            memcpy(bytes + packet->header_len, packet->payload.data, packet->payload.len);
+            if (packet->payload.len > 0)
+                memcpy(bytes + packet->header_len, packet->payload.data, packet->payload.len);
             struct slice whole = slice_of(bytes, packet->header_len + packet->payload.len);
             assert_true(packet->rtcp == rtp_is_rtcp(whole));
             if (!packet->rtcp && p->rewriting)

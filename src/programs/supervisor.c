@@ -19,6 +19,7 @@
 
 #define CONFIG_SIZE_MAX ((size_t)(1024 * 1024))
 #define EXIT_USAGE 2
+#define COMPLAINT_SIZE 2048
 
 struct signals {
     struct loop_io io;
@@ -27,12 +28,13 @@ struct signals {
 
 void complain(const char *fmt, ...)
 {
+    /* In one piece: the children write to the same place. */
+    char text[COMPLAINT_SIZE];
     va_list args;
-    (void)fprintf(stderr, "darasa: ");
     va_start(args, fmt);
-    (void)vfprintf(stderr, fmt, args);
+    (void)vsnprintf(text, sizeof text, fmt, args); /* a longer one is cut */
     va_end(args);
-    (void)fputc('\n', stderr);
+    (void)fprintf(stderr, "darasa: %s\n", text);
 }
 
 static void usage(void)

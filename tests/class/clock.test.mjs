@@ -25,6 +25,13 @@ async function watched(happens) {
     return watches;
 }
 
+// Packets of sound that the page's last connection got.
+const received = p => p.eval(async () => {
+    const connection = window.__media.connections.findLastIndex(c => c.connectionState !== 'closed');
+    const stats = [...(await window.__media.connections[connection].getStats()).values()];
+    return { connection, packets: stats.filter(s => s.type === 'inbound-rtp' && s.kind === 'audio').reduce((sum, s) => sum + s.packetsReceived, 0) };
+});
+
 try {
     await school.start(['--set', 'media.workers=2']);
     teacher = new Person(await Participant.start(school, 'chromium', 1, { fps: 8 }), false);
@@ -95,10 +102,13 @@ try {
             const words = `from another network ${i}`;
             const at = Date.now();
             school.network.roam(who.p.space, `198.51.100.${140 + i}`);
-            await until('the old sound ends or goes on', async () => { // a new path, over the old or a new connection
-                await together(people, 45);
-                return true;
+            await sleep(500); // what was under way has come: from here on sound means a new path, of the old or a new connection
+            const before = await received(who.p);
+            await until('sound by a new path', async () => {
+                const now = await received(who.p);
+                return now.connection !== before.connection ? now.packets > 50 : now.packets > before.packets + 50;
             }, 60);
+            await together(people, 45);
             await who.say(words);
             await people[1 - i].reads(words, 45);
             console.log(`${who.what}: all back ${Date.now() - at} ms after the change`);

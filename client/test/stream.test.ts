@@ -52,16 +52,19 @@ interface Bench {
   now(): FakeSocket;
 }
 
-function bench(crowd = 0): Bench {
+function bench(crowd = 0, onOnline?: (stream: XmppStream) => void): Bench {
   time = new FakeTime();
   time.install();
   const sockets: FakeSocket[] = [];
   const states: StreamState[] = [];
   const stanzas: Element[] = [];
-  const stream = new XmppStream({
+  const stream: XmppStream = new XmppStream({
     url: () => Promise.resolve('ws://d/xmpp-websocket?room=r&token=t'),
     domain: 'd',
-    onState: (state) => states.push(state),
+    onState: (state) => {
+      states.push(state);
+      if (state === 'online') onOnline?.(stream);
+    },
     onStanza: (stanza) => stanzas.push(stanza),
     crowd: () => crowd,
     openSocket: (url) => {
@@ -105,6 +108,24 @@ test('stanzas wait for the stream; answers find their question', async () => {
     `<iq xmlns='jabber:client' type='error' id='${second}'><error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>no</text></error></iq>`,
   );
   await assert.rejects(refused, (error: unknown) => error instanceof StanzaError && error.condition === 'forbidden');
+  b.stream.close();
+});
+
+test('what was said before goes out before what being online brings about', async () => {
+  const b = bench(0, (stream) => stream.send(xml('presence', { id: 'here' })));
+  b.stream.connect();
+  await b.settle();
+  b.now().open();
+  b.stream.send(xml('message', { id: 'early' }));
+  b.now().say(...HANDSHAKE);
+  assert.deepEqual(b.now().sent.slice(5).map((s) => /id="(\w+)"/.exec(s)?.[1]).filter(Boolean), ['early', 'here']);
+  b.now().break();
+  b.stream.send(xml('message', { id: 'between' }));
+  time.tick(3_000);
+  await b.settle();
+  b.now().open();
+  b.now().say(OPEN, MECHANISMS, SUCCESS, OPEN, BIND, "<resumed xmlns='urn:xmpp:sm:3' h='2' previd='sm1'/>");
+  assert.deepEqual(b.now().sent.slice(4).map((s) => /id="(\w+)"/.exec(s)?.[1]).filter(Boolean), ['between', 'here']);
   b.stream.close();
 });
 

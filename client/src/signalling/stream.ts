@@ -358,10 +358,11 @@ export class XmppStream {
   }
 
   private ready(): void {
-    this.nowOnline();
+    this.handshakeDone();
     const held = this.heldBack;
     this.heldBack = [];
     for (const data of held) this.transmit(data);
+    this.setState('online', '');
   }
 
   private resumed(h: number): void {
@@ -370,18 +371,20 @@ export class XmppStream {
       this.finish('lost', 'wrong count');
       return;
     }
-    this.nowOnline();
+    this.handshakeDone();
     for (const data of again) this.write(data);
     if (again.length > 0) this.askForAck();
+    this.setState('online', '');
   }
 
-  private nowOnline(): void {
+  /** What was said earlier goes out before anybody hears that we are online: they may have more to say. */
+  private handshakeDone(): void {
     if (this.handshakeTimer) clearTimeout(this.handshakeTimer);
     this.handshakeTimer = null;
     this.step = 'ready';
     this.everOnline = true;
     this.tries = 0;
-    this.setState('online', '');
+    this.state = 'online';
   }
 
   private ping(patience: number): void {

@@ -22,6 +22,13 @@ bool address_is_v4(const struct address *address)
     return memcmp(address->ip, V4_PREFIX, sizeof V4_PREFIX) == 0;
 }
 
+bool address_is_loopback(const struct address *address)
+{
+    static const uint8_t SIX[16] = {[15] = 1};
+    return address_is_v4(address) ? address->ip[12] == 127
+                                  : memcmp(address->ip, SIX, sizeof SIX) == 0;
+}
+
 struct slice address_ip(const struct address *address)
 {
     return address_is_v4(address) ? slice_of(address->ip + 12, 4) : slice_of(address->ip, 16);

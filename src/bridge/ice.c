@@ -22,6 +22,9 @@
 #define CHECKS_KEPT 4
 /* How long after a change of path late packets may not pull the choice back. */
 #define SWITCH_HOLD USEC_PER_SEC
+/* How long better paths have to answer before the relay beside us is taken: a connection of the
+ * peer's own needs a round trip more than the relay's, which stands already. */
+#define RELAY_AFTER (500 * USEC_PER_MSEC)
 /* Silence on the selected path after which checks elsewhere count. */
 #define SILENT_AFTER USEC_PER_SEC
 /* Unanswered checks of a path before one of a lower rank may take over: one may have been lost. */
@@ -84,7 +87,8 @@ struct ice {
     usec_t switched_at;
     usec_t rtt;
     usec_t heard_at;
-    bool called; /* an authenticated check came */
+    usec_t relay_at; /* from here on a relayed path may be the first; 0: no path yet */
+    bool called;     /* an authenticated check came */
     unsigned role_switches;
     unsigned failures; /* in the second that began at failures_since */
     usec_t failures_since;
@@ -188,6 +192,8 @@ static struct pair *learn(struct ice *ice, usec_t now, const struct path *path)
     struct pair *pair = find_pair(ice, path);
     if (pair)
         return pair;
+    if (ice->relay_at == 0)
+        ice->relay_at = now + RELAY_AFTER;
     pair = place_for(ice, now);
     if (pair)
         *pair = (struct pair){.used = true,
@@ -220,6 +226,22 @@ static void put_output(struct ice *ice, struct output *out, const struct stun_me
         ice->counters.output_full++;
 }
 
+/* On a stream what is lost holds up all that follows; what comes from our own address comes from
+ * the relay beside us, a longer way that may be such a stream itself. */
+static unsigned rank(const struct path *path)
+{
+    if (path_is_stream(path))
+        return 1;
+    bool ours = memcmp(path->local.ip, path->remote.ip, sizeof path->local.ip) == 0;
+    return ours && !address_is_loopback(&path->local) ? 0 : 2;
+}
+
+/* Whether a path may be the first to be selected. */
+static bool may_be_first(const struct ice *ice, usec_t now, const struct pair *pair)
+{
+    return !ice->controlling || ice->ever_selected || now >= ice->relay_at || rank(&pair->path) > 0;
+}
+
 static void send_check(struct ice *ice, usec_t now, struct pair *pair)
 {
     pair->sent_at = now;
@@ -243,7 +265,8 @@ static void send_check(struct ice *ice, usec_t now, struct pair *pair)
         .priority = CHECK_PRIORITY,
         .role = ice->controlling ? STUN_CONTROLLING : STUN_CONTROLLED,
         .tie_breaker = ice->tie_breaker,
-        .use_candidate = ice->controlling && (!ice->selected || ice->selected == pair),
+        .use_candidate = ice->controlling &&
+                         (ice->selected ? ice->selected == pair : may_be_first(ice, now, pair)),
     };
     memcpy(message.id, check->id, sizeof message.id);
     pair->unanswered++;
@@ -288,15 +311,6 @@ static void select_pair(struct ice *ice, usec_t now, struct pair *pair)
         check_now(ice, now, pair); /* nominates it */
 }
 
-/* On a stream what is lost holds up all that follows; what comes from our own address comes from
- * the relay beside us, a longer way that may be such a stream itself. */
-static unsigned rank(const struct path *path)
-{
-    if (path_is_stream(path))
-        return 1;
-    return memcmp(path->local.ip, path->remote.ip, sizeof path->local.ip) == 0 ? 0 : 2;
-}
-
 /* Whether the peer has moved from the selected path `s` to `c`. */
 static bool moved_to(const struct ice *ice, usec_t now, const struct pair *c, const struct pair *s)
 {
@@ -328,7 +342,8 @@ static void choose(struct ice *ice, usec_t now)
         if (!pair->used || pair == best || !alive(pair, now))
             continue;
         /* The controlled side follows its peer's nomination, the controlling one its peer. */
-        if (!best || (ice->controlling ? moved_to(ice, now, pair, best) : pair->wanted))
+        if (best ? (ice->controlling ? moved_to(ice, now, pair, best) : pair->wanted)
+                 : may_be_first(ice, now, pair))
             best = pair;
         pair->wanted = false;
     }
@@ -569,6 +584,8 @@ usec_t ice_tick(struct ice *ice, usec_t now)
 {
     choose(ice, now);
     usec_t next = ice->selected ? ice->selected->answered_at + CONSENT_LIFE : USEC_NEVER;
+    if (!ice->selected && now < ice->relay_at)
+        next = ice->relay_at;
     for (size_t i = 0; i < ICE_PATHS_MAX; i++) {
         struct pair *pair = &ice->pairs[i];
         if (!pair->used)

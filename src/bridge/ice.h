@@ -5,7 +5,8 @@
  * Media goes to the selected path. The first path that answers is selected and nominated; later
  * the choice follows the peer: to where its authenticated packets come from now, once a check of
  * ours was answered there. Datagrams are preferred to a stream (path_is_stream), and that to what
- * comes by a relay on this machine. Drain ice_poll after every input and tick. */
+ * comes by a relay on this machine, which is selected first only when nothing better has answered
+ * for half a second. Drain ice_poll after every input and tick. */
 #ifndef BRIDGE_ICE_H
 #define BRIDGE_ICE_H
 

@@ -269,6 +269,28 @@ static void a_stream_is_preferred_to_the_relay_beside_us(void **state)
     ice_free(&b);
 }
 
+static void the_relay_beside_us_waits_for_better_paths(void **state)
+{
+    struct ice *a = agent("aaaa", PWD_A, true, 1), *b = agent("bbbb", PWD_B, false, 2);
+    struct path relayed = {.local = address_v4(192, 0, 2, 1, 10000),
+                           .remote = address_v4(192, 0, 2, 1, 50000)};
+    struct path selected;
+    assert_int_equal(ice_set_remote(a, 1000, SLICE("bbbb"), slice_str(PWD_B)), 0);
+    assert_int_equal(ice_set_remote(b, 1000, SLICE("aaaa"), slice_str(PWD_A)), 0);
+    assert_int_equal(ice_add_remote(a, 1000, &relayed), 0);
+    exchange(a, b, 1000);
+    assert_false(ice_selected(a, &selected));
+    usec_t now = 1000;
+    for (usec_t next = now; !ice_selected(a, &selected) && next < USEC_PER_SEC;) {
+        now = next;
+        next = ice_tick(a, now);
+    }
+    assert_true(ice_selected(a, &selected) && path_eq(&selected, &relayed));
+    assert_int_equal(now, 1000 + 500 * USEC_PER_MSEC);
+    ice_free(&a);
+    ice_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +302,7 @@ int main(void)
         cmocka_unit_test(weak_credentials_are_refused),
         cmocka_unit_test(datagrams_are_preferred_to_a_stream),
         cmocka_unit_test(a_stream_is_preferred_to_the_relay_beside_us),
+        cmocka_unit_test(the_relay_beside_us_waits_for_better_paths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

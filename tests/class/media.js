@@ -4,9 +4,10 @@
 (() => {
     const WIDTH = 1280, HEIGHT = 720, FIELD = 120, FPS = __FPS__;
     const identity = __IDENTITY__;
+    const firefox = navigator.userAgent.includes('Firefox');
     const FLASH_PERIOD = 2000, FRAME = 1000 / FPS, FLASH_LENGTH = Math.max(120, FRAME);
     const tones = { tone: n => 300 + 130 * n, beep: 3000 };
-    let audio, native, pulsing = null;
+    let audio;
 
     function context() {
         audio ??= new AudioContext();
@@ -63,9 +64,7 @@
     // Told with every picture: the beep begins with the very picture that is lit, however late that is drawn.
     let setBeep = null, wasLit = false;
     function sound(lit) {
-        if (pulsing)
-            pulsing.enabled = lit;
-        else if (lit && !wasLit)
+        if (lit && !wasLit)
             setBeep?.(lit);
         wasLit = lit;
     }
@@ -95,12 +94,10 @@
     const devices = navigator.mediaDevices;
     if (!devices)
         return; // not a secure page: about:blank
-    const firefox = navigator.userAgent.includes('Firefox');
-    const nativeDevices = devices.getUserMedia.bind(devices);
     devices.getUserMedia = async constraints => {
         const tracks = [];
         if (constraints?.audio)
-            tracks.push(firefox ? native = (await nativeDevices({ audio: true })).getAudioTracks()[0] : microphone());
+            tracks.push(microphone());
         if (constraints?.video)
             tracks.push(camera(identity, false));
         return new MediaStream(tracks);
@@ -167,54 +164,8 @@
         return node;
     }
 
-    // Without a running audio context: short recordings of a track, decoded and searched for the tones, over and over.
-    const heard = new WeakMap();
-
-    function level(samples, rate, hz) {
-        const w = 2 * Math.cos(2 * Math.PI * hz / rate);
-        let a = 0, b = 0;
-        for (const x of samples)
-            [a, b] = [x + w * a - b, a];
-        return 10 * Math.log10((a * a + b * b - w * a * b) / samples.length ** 2 * 4 + 1e-12);
-    }
-
-    async function listen(track) {
-        while (track.readyState === 'live') {
-            const recorder = new MediaRecorder(new MediaStream([track]));
-            const parts = [];
-            recorder.ondataavailable = e => parts.push(e.data);
-            const stopped = new Promise(done => { recorder.onstop = done; });
-            recorder.start();
-            await new Promise(done => setTimeout(done, 900));
-            recorder.stop();
-            await stopped;
-            try {
-                const decoder = new OfflineAudioContext(1, 48000, 48000);
-                const sound = await decoder.decodeAudioData(await new Blob(parts).arrayBuffer());
-                const samples = sound.getChannelData(0).slice(-24000);
-                const found = [];
-                for (let n = 1; n <= 12; n++) {
-                    const db = level(samples, sound.sampleRate, tones.tone(n));
-                    const beside = Math.max(level(samples, sound.sampleRate, tones.tone(n) - 55), level(samples, sound.sampleRate, tones.tone(n) + 55));
-                    if (db > -50 && db - beside > 10)
-                        found.push({ number: n, db: Math.round(db) });
-                }
-                heard.set(track, found.sort((a, b) => b.db - a.db));
-            } catch {
-                heard.set(track, []);
-            }
-        }
-    }
-
     // Which identities' tones a track carries, loudest first: [{number, db}].
     function readAudio(track) {
-        if (firefox) {
-            if (!heard.has(track)) {
-                heard.set(track, []);
-                listen(track);
-            }
-            return heard.get(track);
-        }
         const node = analyser(track);
         const bins = new Float32Array(node.frequencyBinCount);
         node.getFloatFrequencyData(bins);
@@ -231,21 +182,32 @@
         return found.sort((a, b) => b.db - a.db);
     }
 
-    // The offsets in ms, sound minus picture, of a few flashes of one person's element; the beep is at `hz`. Pictures count
-    // from when they are shown, sounds by the clock of what is played: a page that stutters does not spoil them.
-    async function lips(video, track, seconds, hz = tones.beep) {
+    function level(samples, rate, hz) {
+        const w = 2 * Math.cos(2 * Math.PI * hz / rate);
+        let a = 0, b = 0;
+        for (const x of samples)
+            [a, b] = [x + w * a - b, a];
+        return 10 * Math.log10((a * a + b * b - w * a * b) / samples.length ** 2 * 4 + 1e-12);
+    }
+
+    // The offsets in ms, sound minus picture, of a few flashes of one person's element. Pictures count from when
+    // they are shown, sounds by the clock of what is played: a page that stutters does not spoil them.
+    async function lips(video, track, seconds) {
         const ac = context();
         const source = ac.createMediaStreamSource(new MediaStream([track]));
         const node = ac.createScriptProcessor(256, 1, 1);
         source.connect(node).connect(ac.destination);
         const flashes = [], beeps = [];
-        let lit = false, loud = false, apart = Infinity;
+        const length = 256 / ac.sampleRate * 1000;
+        let lit = false, loud = false, apart = Infinity, count = 0;
         node.onaudioprocess = event => {
+            // When it began to be recorded. Firefox leaves out no piece, but its playback time keeps all delays there ever were.
+            const began = firefox ? count++ * length : event.playbackTime * 1000 - 2 * length;
             // The audio clock moves in steps; the least distance is the true one.
-            apart = Math.min(apart, performance.now() - ac.currentTime * 1000);
-            const on = level(event.inputBuffer.getChannelData(0), ac.sampleRate, hz) > -45;
+            apart = Math.min(apart, performance.now() - began - length);
+            const on = level(event.inputBuffer.getChannelData(0), ac.sampleRate, tones.beep) > -45;
             if (on && !loud)
-                beeps.push((event.playbackTime - 2 * 256 / ac.sampleRate) * 1000);
+                beeps.push(began);
             loud = on;
         };
         const end = performance.now() + seconds * 1000;
@@ -283,12 +245,5 @@
     const remoteAudio = () => connections.filter(c => c.connectionState !== 'closed')
         .flatMap(c => c.getReceivers()).map(r => r.track).filter(t => t?.kind === 'audio' && t.readyState === 'live');
 
-    // Firefox has no beep: its tone sounds only while the picture is lit.
-    const pulse = on => {
-        if (!on && pulsing)
-            pulsing.enabled = true;
-        pulsing = on ? native : null;
-    };
-
-    window.__media = { connections, remoteAudio, playedAudio, identity, tones, readVideo, readAudio, lips, pulse, context };
+    window.__media = { connections, remoteAudio, playedAudio, identity, tones, readVideo, readAudio, lips, context };
 })();

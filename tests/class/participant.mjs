@@ -1,7 +1,7 @@
 // One browser, driven by lines of JSON on standard input: run inside a host's namespace, so that the browser's network is
 // that host's. Arguments: chromium|firefox, identity, frames per second, certificate of the CA, a script to run before media.js.
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -41,17 +41,30 @@ async function startChromium() {
         devtools: () => context.newCDPSession(page) };
 }
 
+// A sound card that swallows everything, for as long as this process lives: without one Firefox lets no audio context run.
+async function soundCard() {
+    const socket = join(home, 'sound');
+    const card = spawn('setpriv', ['--pdeathsig', 'KILL', 'pulseaudio', '-n', '--daemonize=no', '--use-pid-file=no', '--exit-idle-time=-1',
+        '-L', 'module-null-sink rate=48000', '-L', `module-native-protocol-unix auth-anonymous=1 socket=${socket}`],
+        { stdio: 'ignore', env: { ...process.env, HOME: home, XDG_RUNTIME_DIR: home } });
+    card.unref();
+    while (!existsSync(socket)) {
+        if (card.exitCode !== null)
+            throw new Error(`pulseaudio ended (${card.exitCode})`);
+        await new Promise(done => setTimeout(done, 20));
+    }
+    return `unix:${socket}`;
+}
+
 async function startFirefox() {
     const profile = join(home, 'profile');
     trust(profile);
     const puppeteer = (await import('puppeteer-core')).default;
     const browser = await puppeteer.launch({
         browser: 'firefox', executablePath: '/usr/bin/firefox-esr', headless: true, userDataDir: profile,
-        env: { ...process.env, HOME: home },
+        env: { ...process.env, HOME: home, PULSE_SERVER: await soundCard() },
         extraPrefsFirefox: {
             'media.autoplay.default': 0, 'media.autoplay.blocking_policy': 0, 'media.autoplay.block-webaudio': false, 'media.navigator.permission.disabled': true,
-            // Without a sound card Firefox lets no audio context run: its own test tone, at this microphone's pitch, serves.
-            'media.navigator.streams.fake': true, 'media.navigator.audio.fake_frequency': 300 + 130 * Number(identity),
             'media.peerconnection.ice.obfuscate_host_addresses': false, 'media.gmp-manager.updateEnabled': false,
             'app.update.enabled': false, 'browser.safebrowsing.downloads.enabled': false, 'extensions.update.enabled': false,
             'network.connectivity-service.enabled': false, 'network.captive-portal-service.enabled': false,

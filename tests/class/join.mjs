@@ -82,7 +82,7 @@ export function lookOurs() {
 
 // The same of any client; a stock one keeps pictures and sound by endpoint.
 const lookStock = () => window.__stock.look();
-async function look(p) {
+export async function look(p) {
     if (!await p.eval(() => Boolean(window.__stock)))
         return p.eval(lookOurs);
     const videos = {}, tones = [];

@@ -1,5 +1,5 @@
 // A small internet in network namespaces: a router with a 1:1 NAT before the server, and hosts outside of it. Every link
-// has an MTU of 1280. Addresses are from the documentation ranges and exist only inside these namespaces.
+// has the same MTU. Addresses are from the documentation ranges and exist only inside these namespaces.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 
@@ -13,9 +13,10 @@ function ip(...args) {
 }
 
 export class Network {
-    constructor(name, hostName, { v6 = false } = {}) {
+    constructor(name, hostName, { v6 = false, mtu = 1280 } = {}) {
         this.name = name;
         this.v6 = v6;
+        this.mtu = String(mtu);
         this.hostName = hostName;
         this.spaces = [];
         this.hosts = 0;
@@ -38,7 +39,7 @@ export class Network {
 
     // A pair of ends a (in spaceA) and b (in spaceB).
     cable(spaceA, a, spaceB, b) {
-        ip('-n', spaceA, 'link', 'add', a, 'mtu', '1280', 'type', 'veth', 'peer', 'name', b, 'mtu', '1280', 'netns', spaceB);
+        ip('-n', spaceA, 'link', 'add', a, 'mtu', this.mtu, 'type', 'veth', 'peer', 'name', b, 'mtu', this.mtu, 'netns', spaceB);
         ip('-n', spaceA, 'link', 'set', a, 'up');
         ip('-n', spaceB, 'link', 'set', b, 'up');
         // Packets are whole and carry their checksums, as on a real cable.
@@ -56,7 +57,7 @@ export class Network {
         ip('-n', this.server, 'route', 'add', 'default', 'via', '10.77.0.1');
         // An address of its own: it would take that of one of its ports, and what a host then sends to the router would get there
         // past the line when the port leaves.
-        ip('-n', this.router, 'link', 'add', 'wan', 'address', '02:00:00:00:00:01', 'mtu', '1280', 'type', 'bridge');
+        ip('-n', this.router, 'link', 'add', 'wan', 'address', '02:00:00:00:00:01', 'mtu', this.mtu, 'type', 'bridge');
         ip('-n', this.router, 'link', 'set', 'wan', 'up');
         ip('-n', this.router, 'addr', 'add', '198.51.100.1/24', 'dev', 'wan');
         ip('-n', this.router, 'addr', 'add', `${PUBLIC}/24`, 'dev', 'wan');
@@ -134,6 +135,13 @@ X`]);
             chain in { type filter hook input priority 0; meta l4proto tcp iifname eth0 drop; }
             chain out { type filter hook output priority 0; meta l4proto tcp oifname eth0 drop; }
         }` : 'delete table inet cut' });
+    }
+
+    // How many packets of the server's were too large for its link and were cut, since the start.
+    cutByServer() {
+        const [names, values] = execFileSync('ip', ['netns', 'exec', this.server, 'cat', '/proc/net/snmp'], { encoding: 'utf8' }).split('\n')
+            .map(line => line.split(' '));
+        return Number(values[names.indexOf('FragCreates')]);
     }
 
     // Lets only these ports of servers through to a host, without a word about the rest: {tcp: [443], udp: []}; null: all again.

@@ -100,11 +100,14 @@ window.__stock = (() => {
         get conference() { return conference; },
         get connection() { return connection; },
         get locals() { return locals; },
-        // Which numbers every remote video shows and which tones every remote audio holds: {endpoint: {video, audio}}.
+        // Which numbers every remote video shows and which tones every remote audio holds: {endpoint: {videos, audio}}. Of a muted
+        // one the last picture stays, which no application shows; libraries without names of sources do not know which one that is.
         look() {
             const out = {};
             for (const [track, element] of elements) {
                 const who = out[track.getParticipantId()] ??= {};
+                if (track.getType() === 'video' && track.getSourceName?.() && track.isMuted())
+                    continue;
                 if (track.getType() === 'video')
                     (who.videos ??= []).push(window.__media.readVideo(element));
                 else

@@ -145,7 +145,7 @@
     function playedAudio() {
         return made.filter(e => e.src && !e.paused && !e.ended).flatMap(e => {
             if (!captured.has(e))
-                captured.set(e, e.captureStream());
+                captured.set(e, e.captureStream?.() ?? e.mozCaptureStream());
             return captured.get(e).getAudioTracks();
         });
     }

@@ -93,6 +93,8 @@ export class Participant {
     }
 }
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
 export class School {
     constructor(name, options = {}) {
         this.name = name;
@@ -101,11 +103,12 @@ export class School {
         chmodSync(this.data, 0o755); // the children live as a user of their own
         this.network = new Network(`dc${process.pid % 10000}${name}`, HOST, options).start();
         // A test whose time is over leaves nothing behind either: a long class takes gigabytes.
-        for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
-            process.once(signal, () => {
-                console.log(`NOT OK ended by ${signal}`);
-                this.stop().finally(() => process.exit(1));
-            });
+        this.ended = signal => {
+            console.log(`NOT OK ended by ${signal}`);
+            this.stop().finally(() => process.exit(1));
+        };
+        for (const signal of SIGNALS)
+            process.once(signal, this.ended);
     }
 
     // Starts the release build behind the NAT, with a generated CA, and waits for its join links.
@@ -158,6 +161,8 @@ export class School {
         }
         this.network.stop();
         rmSync(this.data, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+        for (const signal of SIGNALS) // a school that has stopped ends nothing before the next one has
+            process.off(signal, this.ended);
     }
 }
 

@@ -85,6 +85,12 @@ async function startFirefox() {
 const browser = await (kind === 'firefox' ? startFirefox() : startChromium());
 const { page } = browser;
 
+// Nothing is left behind: who asked for it ends this process as soon as the answer is there.
+async function end() {
+    await browser.close().catch(() => {});
+    rmSync(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+}
+
 const operations = {
     goto: ({ url }) => page.goto(url, { waitUntil: 'domcontentloaded', timeout: 60000 }).then(() => null),
     eval: ({ code }) => page.evaluate(code),
@@ -105,7 +111,7 @@ const operations = {
     cdp: async ({ method, params }) => (browser.session ??= await browser.devtools()).send(method, params ?? {}),
     log: () => log.slice(-200),
     requests: () => browser.requests,
-    close: () => browser.close(),
+    close: end,
 };
 
 // A test that was ended reads no more; the end of its own words closes the browser below.
@@ -122,11 +128,8 @@ for await (const line of createInterface({ input: process.stdin })) {
             reply = { id: request.id, error: String(error?.message ?? error) };
         }
         process.stdout.write(JSON.stringify(reply) + '\n');
-        if (request.op === 'close') {
-            rmSync(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+        if (request.op === 'close')
             process.exit(0);
-        }
     })();
 }
-await browser.close().catch(() => {});
-rmSync(home, { recursive: true, force: true });
+await end();

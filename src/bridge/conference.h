@@ -171,7 +171,16 @@ struct conference_slot {
     enum conference_kind kind;
     enum conference_video_type video_type;
     uint32_t ssrc;
-    uint32_t rtx; /* video only */
+    uint32_t rtx;  /* video only */
+    unsigned pair; /* sound and camera of a person are in one pair */
+};
+
+/* A pair of slots that carry nothing yet. */
+struct conference_spare {
+    unsigned pair;
+    uint32_t audio;
+    uint32_t video;
+    uint32_t rtx;
 };
 
 struct conference_notice {
@@ -179,6 +188,8 @@ struct conference_notice {
     char endpoint[CONFERENCE_NAME_MAX];
     const struct conference_slot *slots; /* MAPS; arrays valid until the next call */
     size_t slot_count;
+    const struct conference_spare *spares;
+    size_t spare_count;
     const char (*names)[CONFERENCE_NAME_MAX]; /* FORWARDED; SPEAKER: previous speakers */
     size_t name_count;
     char subject[CONFERENCE_NAME_MAX]; /* SPEAKER: who; SENDER_CONSTRAINTS: source */

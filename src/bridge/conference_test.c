@@ -58,14 +58,20 @@ static void put_pupil(struct class *class, bool rewriting, int height)
                      0);
 }
 
-static void begin(struct class *class, bool rewriting, int height)
+static void begin_with(struct class *class, bool rewriting, int height, unsigned slots)
 {
     *class = (struct class){.conference = conference_new(7), .now = 1000000};
     assert_non_null(class->conference);
+    conference_set_slots(class->conference, slots);
     put_teacher(class, sources, 2);
     put_pupil(class, rewriting, height);
     conference_set_connected(class->conference, class->now, class->teacher, true);
     conference_set_connected(class->conference, class->now, class->pupil, true);
+}
+
+static void begin(struct class *class, bool rewriting, int height)
+{
+    begin_with(class, rewriting, height, 50);
 }
 
 static void end(struct class *class)
@@ -93,17 +99,23 @@ static bool next_notice(struct class *class, enum conference_event_type type,
     return false;
 }
 
-static int send_audio(struct class *class, uint16_t sequence)
+static int send_voice(struct class *class, struct conference_seat seat, uint32_t ssrc,
+                      uint16_t sequence)
 {
     uint8_t bytes[64];
     uint8_t level = 30;
     struct writer w = writer_of(bytes, sizeof(bytes));
-    struct rtp_header header = {OFFER_PT_OPUS, false, false, sequence, sequence * 960U, 100};
+    struct rtp_header header = {OFFER_PT_OPUS, false, false, sequence, sequence * 960U, ssrc};
     struct rtp_extension extension = {OFFER_EXT_AUDIO_LEVEL, slice_of(&level, 1)};
     rtp_put_header(&w, &header, &extension, 1);
     writer_bytes(&w, SLICE("\x78sound"));
-    return conference_input_rtp(class->conference, class->now, class->teacher,
+    return conference_input_rtp(class->conference, class->now, seat,
                                 slice_of(bytes, writer_len(&w)));
+}
+
+static int send_audio(struct class *class, uint16_t sequence)
+{
+    return send_voice(class, class->teacher, 100, sequence);
 }
 
 /* A packet of RED that repeats the one before. */
@@ -264,9 +276,11 @@ static void rewritten_audio_waits_for_its_map(void **state)
     class.now += 500000;
     assert_int_equal(send_audio(&class, 2), 0);
     assert_null(find_rtp(&class, drain(&class), true, &packet));
-    assert_true(next_notice(&class, CONFERENCE_MAPS, &notice));
-    assert_string_equal(notice.endpoint, "p");
+    do
+        assert_true(next_notice(&class, CONFERENCE_MAPS, &notice));
+    while (strcmp(notice.endpoint, "p") != 0);
     assert_int_equal(notice.slot_count, 1);
+    assert_int_equal(notice.spare_count, 3); /* of the four pairs made first */
     assert_string_equal(notice.slots[0].source, "t-a0");
     assert_string_equal(notice.slots[0].owner, "t");
     uint32_t ssrc = notice.slots[0].ssrc;
@@ -451,17 +465,7 @@ static void slots_go_to_voices_that_are_heard(void **state)
     /* All but the first speak for a while; the last ten find no slot until it is given up. */
     for (unsigned round = 0; round < 150; round++) {
         for (unsigned i = 1; i < 51; i++) {
-            uint8_t bytes[64];
-            uint8_t level = 30;
-            struct writer w = writer_of(bytes, sizeof(bytes));
-            struct rtp_header header = {OFFER_PT_OPUS,   false,        false,
-                                        (uint16_t)round, round * 960U, 1000 + i};
-            struct rtp_extension extension = {OFFER_EXT_AUDIO_LEVEL, slice_of(&level, 1)};
-            rtp_put_header(&w, &header, &extension, 1);
-            writer_bytes(&w, SLICE("\x78sound"));
-            assert_int_equal(conference_input_rtp(class.conference, class.now, seats[i],
-                                                  slice_of(bytes, writer_len(&w))),
-                             0);
+            assert_int_equal(send_voice(&class, seats[i], 1000 + i, (uint16_t)round), 0);
             (void)conference_tick(class.conference, class.now);
             while (conference_poll_packets(class.conference, class.now, class.packets, MAX) > 0)
                 continue;
@@ -481,8 +485,7 @@ static void slots_are_as_many_as_set(void **state)
     (void)state;
     struct class class;
     struct conference_notice notice;
-    begin(&class, true, 0);
-    conference_set_slots(class.conference, 2);
+    begin_with(&class, true, 0, 2);
     for (unsigned i = 0; i < 3; i++) {
         struct conference_source voice = {
             .kind = CONFERENCE_AUDIO, .ssrcs = {1000 + i}, .layer_count = 1};
@@ -496,6 +499,73 @@ static void slots_are_as_many_as_set(void **state)
     while (strcmp(notice.endpoint, "p") != 0)
         assert_true(next_notice(&class, CONFERENCE_MAPS, &notice));
     assert_int_equal(notice.slot_count, 2);
+    end(&class);
+}
+
+static struct conference_seat put_voice(struct class *class, const char *name, uint32_t ssrc)
+{
+    struct conference_source voice = {.kind = CONFERENCE_AUDIO, .ssrcs = {ssrc}, .layer_count = 1};
+    struct conference_endpoint endpoint = {.sources = &voice, .source_count = 1};
+    struct conference_seat seat;
+    (void)snprintf(voice.name, sizeof(voice.name), "%s-a0", name);
+    (void)snprintf(endpoint.id, sizeof(endpoint.id), "%s", name);
+    assert_int_equal(conference_put(class->conference, class->now, &endpoint, NULL, &seat), 0);
+    return seat;
+}
+
+/* Takes the pupil's maps; the pair of that source in the newest, or -1. Returns how many came. */
+static unsigned take_maps(struct class *class, const char *source, int *ret_pair)
+{
+    struct conference_notice notice;
+    unsigned count = 0;
+    while (next_notice(class, CONFERENCE_MAPS, &notice)) {
+        if (strcmp(notice.endpoint, "p") != 0)
+            continue;
+        count++;
+        *ret_pair = -1;
+        for (size_t i = 0; i < notice.slot_count; i++)
+            if (strcmp(notice.slots[i].source, source) == 0)
+                *ret_pair = (int)notice.slots[i].pair;
+    }
+    return count;
+}
+
+/* A voice that finds the slot beside its picture taken draws the picture along, once. */
+static void a_picture_follows_its_voice(void **state)
+{
+    (void)state;
+    struct class class;
+    int pair = -1;
+    begin_with(&class, true, 180, 2);
+    put_teacher(&class, sources + 1, 1);
+    assert_int_equal(send_video(&class, 0, 1, 1, true), 0);
+    (void)drain(&class);
+    assert_true(take_maps(&class, "t-v0", &pair) > 0);
+    assert_int_equal(pair, 0);
+    (void)put_voice(&class, "u", 1000);
+    struct conference_seat talker = put_voice(&class, "x", 1001);
+    assert_true(take_maps(&class, "x-a0", &pair) > 0);
+    assert_int_equal(pair, 0);
+    const struct conference_source three[] = {
+        sources[0],
+        sources[1],
+        {.name = "t-v1", .kind = CONFERENCE_VIDEO, .ssrcs = {400}, .layer_count = 1}};
+    unsigned moves = 0;
+    for (uint16_t round = 0; round < 300; round++, class.now += 20000) {
+        assert_int_equal(send_voice(&class, talker, 1001, round), 0);
+        assert_int_equal(send_video(&class, 0, 2 + round, 2 + round, true), 0);
+        if (round == 150)
+            put_teacher(&class, three, 3);
+        if (round >= 150)
+            assert_int_equal(send_audio(&class, round), 0);
+        (void)drain(&class);
+        moves += take_maps(&class, "t-v0", &pair);
+    }
+    assert_int_equal(pair, 1);
+    assert_int_equal(moves, 1); /* both in one go, and there they stay */
+    conference_renotify(class.conference);
+    assert_int_equal(take_maps(&class, "t-a0", &pair), 1);
+    assert_int_equal(pair, 1);
     end(&class);
 }
 
@@ -566,6 +636,7 @@ int main(void)
         cmocka_unit_test(senders_are_asked_for_what_is_wished),
         cmocka_unit_test(slots_go_to_voices_that_are_heard),
         cmocka_unit_test(slots_are_as_many_as_set),
+        cmocka_unit_test(a_picture_follows_its_voice),
         cmocka_unit_test(bad_endpoints_are_refused),
         cmocka_unit_test(the_feed_holds_what_was_said),
     };

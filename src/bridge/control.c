@@ -336,14 +336,31 @@ static json_t *slots_of(const struct conference_notice *notice, enum conference_
         const struct conference_slot *slot = &notice->slots[i];
         if (slot->kind != kind)
             continue;
-        json_t *item = json_pack("{s:s, s:s, s:I}", "source", slot->source, "owner", slot->owner,
-                                 "ssrc", (json_int_t)slot->ssrc);
+        json_t *item =
+            json_pack("{s:s, s:s, s:I, s:I}", "source", slot->source, "owner", slot->owner, "ssrc",
+                      (json_int_t)slot->ssrc, "pair", (json_int_t)slot->pair);
         bool done = item;
         if (kind == CONFERENCE_VIDEO && item)
             done =
                 json_object_set_new(item, "rtx", json_integer(slot->rtx)) == 0 &&
                 json_object_set_new(item, "videoType", json_string(types[slot->video_type])) == 0;
         if (json_array_append_new(list, item) || !done) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+static json_t *spares_of(const struct conference_notice *notice)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < notice->spare_count; i++) {
+        const struct conference_spare *spare = &notice->spares[i];
+        json_t *item = json_pack("{s:I, s:I, s:I, s:I}", "pair", (json_int_t)spare->pair, "audio",
+                                 (json_int_t)spare->audio, "video", (json_int_t)spare->video, "rtx",
+                                 (json_int_t)spare->rtx);
+        if (json_array_append_new(list, item)) {
             json_decref(list);
             return NULL;
         }
@@ -358,9 +375,9 @@ json_t *control_notice(const char *conference, const struct conference_notice *n
     switch (notice->type) {
     case CONFERENCE_MAPS:
         *ret_type = CONTROL_SOURCE_MAPS;
-        return json_pack("{s:s, s:s, s:o, s:o}", "conference", conference, "endpoint",
+        return json_pack("{s:s, s:s, s:o, s:o, s:o}", "conference", conference, "endpoint",
                          notice->endpoint, "audio", slots_of(notice, CONFERENCE_AUDIO), "video",
-                         slots_of(notice, CONFERENCE_VIDEO));
+                         slots_of(notice, CONFERENCE_VIDEO), "spare", spares_of(notice));
     case CONFERENCE_FORWARDED:
         *ret_type = CONTROL_FORWARDED;
         return json_pack("{s:s, s:s, s:o}", "conference", conference, "endpoint", notice->endpoint,

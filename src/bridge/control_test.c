@@ -135,20 +135,26 @@ static void conferences_and_events_are_read(void **state)
 static void notices_become_json(void **state)
 {
     const struct conference_slot slots[] = {
-        {"a-a0", "a", CONFERENCE_AUDIO, CONFERENCE_CAMERA, 5, 0},
-        {"a-v0", "a", CONFERENCE_VIDEO, CONFERENCE_DESKTOP, 4000000000u, 7},
+        {"a-a0", "a", CONFERENCE_AUDIO, CONFERENCE_CAMERA, 5, 0, 0},
+        {"a-v0", "a", CONFERENCE_VIDEO, CONFERENCE_DESKTOP, 4000000000u, 7, 1},
     };
+    const struct conference_spare spare = {2, 11, 12, 13};
     const char names[][CONFERENCE_NAME_MAX] = {"p", "q"};
-    struct conference_notice notice = {
-        .type = CONFERENCE_MAPS, .endpoint = "e", .slots = slots, .slot_count = 2};
+    struct conference_notice notice = {.type = CONFERENCE_MAPS,
+                                       .endpoint = "e",
+                                       .slots = slots,
+                                       .slot_count = 2,
+                                       .spares = &spare,
+                                       .spare_count = 1};
     enum control_type type;
     json_t *body = control_notice("c", &notice, &type);
     char *text = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS);
     assert_int_equal(type, CONTROL_SOURCE_MAPS);
     assert_string_equal(
-        text, "{\"audio\":[{\"owner\":\"a\",\"source\":\"a-a0\",\"ssrc\":5}],\"conference\":\"c\","
-              "\"endpoint\":\"e\",\"video\":[{\"owner\":\"a\",\"rtx\":7,\"source\":\"a-v0\","
-              "\"ssrc\":4000000000,\"videoType\":\"desktop\"}]}");
+        text, "{\"audio\":[{\"owner\":\"a\",\"pair\":0,\"source\":\"a-a0\",\"ssrc\":5}],"
+              "\"conference\":\"c\",\"endpoint\":\"e\",\"spare\":[{\"audio\":11,\"pair\":2,"
+              "\"rtx\":13,\"video\":12}],\"video\":[{\"owner\":\"a\",\"pair\":1,\"rtx\":7,"
+              "\"source\":\"a-v0\",\"ssrc\":4000000000,\"videoType\":\"desktop\"}]}");
     free(text);
     json_decref(body);
 

@@ -13,8 +13,8 @@ enum { RESENDS_MAX = 5, PADDING_SIZE = 255 };
 #define ALIGN_MAX (60 * USEC_PER_SEC)
 #define NTP_EPOCH_SECONDS 3900000000ULL
 
-int egress_init(struct egress *e, enum conference_kind kind, uint32_t ssrc, uint32_t rtx,
-                uint32_t random)
+void egress_init(struct egress *e, enum conference_kind kind, uint32_t ssrc, uint32_t rtx,
+                 uint32_t random)
 {
     bool video = kind == CONFERENCE_VIDEO;
     *e = (struct egress){
@@ -32,11 +32,6 @@ int egress_init(struct egress *e, enum conference_kind kind, uint32_t ssrc, uint
     };
     rewrite_init(&e->rewrite, video ? OFFER_CLOCK_VIDEO : OFFER_CLOCK_AUDIO,
                  random & 0x7fff); /* low: no wrap in the first seconds */
-    if (!video)
-        return 0;
-    e->sent_slots = EGRESS_SENT_MIN;
-    e->sent = calloc(e->sent_slots, sizeof(*e->sent));
-    return e->sent ? 0 : ERR_MEMORY;
 }
 
 static struct egress_sent *sent_slot(const struct egress *e, uint16_t sequence)
@@ -76,11 +71,18 @@ void egress_done(struct egress *e)
     e->sent = NULL;
 }
 
-void egress_attach(struct egress *e, const struct source *s)
+int egress_attach(struct egress *e, const struct source *s)
 {
     egress_detach(e);
+    if (e->kind == CONFERENCE_VIDEO && !e->sent) {
+        e->sent_slots = EGRESS_SENT_MIN;
+        e->sent = calloc(e->sent_slots, sizeof(*e->sent));
+        if (!e->sent)
+            return ERR_MEMORY;
+    }
     e->source = s->index;
     memcpy(e->source_name, s->state.name, sizeof(e->source_name));
+    return 0;
 }
 
 void egress_detach(struct egress *e)

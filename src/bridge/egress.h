@@ -41,7 +41,7 @@ struct egress {
     uint16_t last_sent;        /* outgoing sequence number sent last */
     struct target at;          /* spatial and temporal layers of the stream in force */
     const struct codec *codec; /* of that; NULL: none yet */
-    struct egress_sent *sent;  /* video; by sequence number */
+    struct egress_sent *sent;  /* video, once it carried something; by sequence number */
     uint16_t repair_from;      /* what went out before needs no repair */
     enum pacer_class paced;    /* of the packets queued last */
     uint32_t packets;
@@ -59,15 +59,15 @@ struct egress {
     char source_name[CONFERENCE_NAME_MAX]; /* also after the source is gone */
 };
 
-/* ERR_MEMORY. `usable_at` is USEC_NEVER. */
-int egress_init(struct egress *egress, enum conference_kind kind, uint32_t ssrc, uint32_t rtx,
-                uint32_t random) MUST_USE;
+/* `usable_at` is USEC_NEVER. */
+void egress_init(struct egress *egress, enum conference_kind kind, uint32_t ssrc, uint32_t rtx,
+                 uint32_t random);
 void egress_done(struct egress *egress);
 /* Housekeeping outside the packet path: remembers more packets when they were too few. ERR_MEMORY.
  */
 int egress_tick(struct egress *egress) MUST_USE;
-/* From now on it carries this source. */
-void egress_attach(struct egress *egress, const struct source *source);
+/* From now on it carries this source. ERR_MEMORY: it carries none. */
+int egress_attach(struct egress *egress, const struct source *source) MUST_USE;
 void egress_detach(struct egress *egress);
 /* The layer granted; -1 suspends it. */
 void egress_grant(struct egress *egress, int layer, unsigned max_tid);

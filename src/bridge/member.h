@@ -15,6 +15,7 @@
 #include "bridge/speaker.h"
 
 #define MEMBER_SLOTS 50 /* of each kind, for a rewriting receiver */
+#define MEMBER_SPARES 4 /* of these, told before they are needed */
 #define MEMBER_NO_EGRESS UINT16_MAX
 #define MEMBER_SSRCS (CONFERENCE_SOURCES_MAX * CONFERENCE_LAYERS_MAX * 2)
 #define MEMBER_RESENDS 256
@@ -166,6 +167,7 @@ struct conference {
     bool speaker_dirty;
     bool speaker_told;
     struct conference_slot *notice_slots;
+    struct conference_spare notice_spares[MEMBER_SPARES];
     unsigned slots; /* of each kind; at most MEMBER_SLOTS */
     char (*notice_names)[CONFERENCE_NAME_MAX];
     size_t notice_names_cap;
@@ -178,7 +180,29 @@ struct source *conference_source_of(const struct conference *conference, const s
 void conference_add_pending(struct conference *conference, const struct source *source,
                             uint32_t number);
 
+/* slots.c: a rewriting receiver's streams are pairs of slots, one of each kind. */
+/* The slot of a source, given to it now if it has none; MEMBER_NO_EGRESS: all are taken. */
+uint16_t slots_give(struct conference *conference, struct member *member,
+                    const struct source *source);
+/* Makes pairs ahead of need. */
+void slots_prepare(struct conference *conference, struct member *member);
+/* Moves granted pictures to the slots beside their voices. What moves begins anew. */
+void slots_pair_up(struct conference *conference, struct member *member);
+/* With more voices than slots, those heard lately get one. */
+void slots_tick(struct conference *conference, struct member *member, usec_t now);
+unsigned slots_pair(uint16_t index);
+/* Whether nothing was ever sent on the pair. */
+bool slots_spare(const struct member *member, unsigned pair);
+
 /* receive.c */
+/* Room for so many more streams; then add. */
+int receive_reserve(struct member *member, size_t count) MUST_USE;
+void receive_add(struct conference *conference, struct member *member, enum conference_kind kind,
+                 uint32_t ssrc, uint32_t rtx);
+/* The stream carries this source from now on, or nothing. */
+int receive_bind(struct conference *conference, struct member *member, uint16_t index,
+                 const struct source *source) MUST_USE;
+void receive_unbind(struct member *member, uint16_t index);
 /* Makes room for streams to this receiver after sources changed, and lets go of those gone. */
 int receive_sources_changed(struct conference *conference, struct member *member) MUST_USE;
 void receive_source_gone(struct member *member, const struct source *source);

@@ -24,6 +24,20 @@ static void set_subject(char out[CONFERENCE_NAME_MAX], const char *name)
     (void)slice_copy(slice_str(name), out, CONFERENCE_NAME_MAX); /* names were checked to fit */
 }
 
+static void tell_spares(struct conference *c, const struct member *m,
+                        struct conference_notice *notice)
+{
+    notice->spares = c->notice_spares;
+    for (uint16_t i = 0; i < m->egress_count && notice->spare_count < MEMBER_SPARES; i += 2)
+        if (slots_spare(m, slots_pair(i)))
+            c->notice_spares[notice->spare_count++] = (struct conference_spare){
+                .pair = slots_pair(i),
+                .audio = m->egress[i].ssrc,
+                .video = m->egress[i + 1].ssrc,
+                .rtx = m->egress[i + 1].rtx,
+            };
+}
+
 /* Media on a new SSRC waits until the receiver can know it. */
 static bool take_maps(struct conference *c, struct member *m, usec_t now,
                       struct conference_notice *notice)
@@ -32,7 +46,7 @@ static bool take_maps(struct conference *c, struct member *m, usec_t now,
         return false;
     m->maps_dirty = false;
     size_t count = 0;
-    for (size_t i = 0; i < m->egress_count && count < (size_t)2 * MEMBER_SLOTS; i++) {
+    for (uint16_t i = 0; i < m->egress_count && count < (size_t)2 * MEMBER_SLOTS; i++) {
         struct egress *e = &m->egress[i];
         const struct source *s = conference_source_of(c, e);
         if (!s)
@@ -41,7 +55,8 @@ static bool take_maps(struct conference *c, struct member *m, usec_t now,
         *slot = (struct conference_slot){.kind = s->state.kind,
                                          .video_type = s->state.video_type,
                                          .ssrc = e->ssrc,
-                                         .rtx = e->rtx};
+                                         .rtx = e->rtx,
+                                         .pair = slots_pair(i)};
         set_subject(slot->source, s->state.name);
         set_subject(slot->owner, c->members[s->owner]->id);
         if (e->usable_at == USEC_NEVER)
@@ -50,6 +65,7 @@ static bool take_maps(struct conference *c, struct member *m, usec_t now,
     notice->type = CONFERENCE_MAPS;
     notice->slots = c->notice_slots;
     notice->slot_count = count;
+    tell_spares(c, m, notice);
     set_subject(notice->endpoint, m->id);
     return true;
 }

@@ -4,8 +4,6 @@
 
 #include "bridge/member.h"
 
-/* A voice that was silent so long gives its slot to one without, when there are too few. */
-#define SLOT_IDLE (2 * USEC_PER_SEC)
 #define STREAM_KEPT (60 * USEC_PER_SEC)
 /* Room for streams is made by so many at a time: they are large, and come seldom. */
 #define STREAMS_STEP 4
@@ -31,32 +29,37 @@ enum {
     STAGE_REPORTS,
 };
 
-static int add_egress(struct conference *c, struct member *m, enum conference_kind kind,
-                      uint32_t ssrc, uint32_t rtx, uint16_t *ret_index)
+int receive_reserve(struct member *m, size_t count)
 {
-    if (m->egress_count == MEMBER_NO_EGRESS)
+    if (m->egress_count + count > MEMBER_NO_EGRESS)
         return ERR_LIMIT;
-    if (m->egress_count == m->egress_cap) {
-        size_t cap = m->egress_cap + STREAMS_STEP;
-        struct egress *egress = realloc(m->egress, cap * sizeof(*egress));
-        if (!egress)
-            return ERR_MEMORY;
-        m->egress = egress;
-        m->egress_cap = cap;
-    }
-    int err = egress_init(&m->egress[m->egress_count], kind, ssrc, rtx, conference_random(c));
-    if (err)
-        return err;
-    *ret_index = (uint16_t)m->egress_count++;
+    assert(count <= STREAMS_STEP);
+    if (m->egress_count + count <= m->egress_cap)
+        return 0;
+    size_t cap = m->egress_cap + STREAMS_STEP;
+    struct egress *egress = realloc(m->egress, cap * sizeof(*egress));
+    if (!egress)
+        return ERR_MEMORY;
+    m->egress = egress;
+    m->egress_cap = cap;
     return 0;
 }
 
-static void bind(struct conference *c, struct member *m, uint16_t index, const struct source *s)
+void receive_add(struct conference *c, struct member *m, enum conference_kind kind, uint32_t ssrc,
+                 uint32_t rtx)
+{
+    assert(m->egress_count < m->egress_cap);
+    egress_init(&m->egress[m->egress_count++], kind, ssrc, rtx, conference_random(c));
+}
+
+int receive_bind(struct conference *c, struct member *m, uint16_t index, const struct source *s)
 {
     struct egress *e = &m->egress[index];
     if (e->source != EGRESS_NO_SOURCE)
-        m->by_source[e->source] = MEMBER_NO_EGRESS;
-    egress_attach(e, s);
+        receive_unbind(m, index);
+    int err = egress_attach(e, s);
+    if (err)
+        return err;
     e->last_used = c->now; /* a slot just given is not the next to be taken */
     m->by_source[s->index] = index;
     if (m->rewriting) {
@@ -65,21 +68,13 @@ static void bind(struct conference *c, struct member *m, uint16_t index, const s
     } else {
         e->usable_at = 0;
     }
+    return 0;
 }
 
-/* SSRCs of slots collide neither with each other nor with what the receiver sends. */
-static uint32_t fresh_ssrc(struct conference *c, const struct member *m)
+void receive_unbind(struct member *m, uint16_t index)
 {
-    for (;;) {
-        uint32_t ssrc = conference_random(c);
-        bool taken = ssrc == 0 || ssrc == c->own_ssrc;
-        for (size_t i = 0; i < m->egress_count && !taken; i++)
-            taken = m->egress[i].ssrc == ssrc || m->egress[i].rtx == ssrc;
-        for (size_t i = 0; i < m->ssrc_count && !taken; i++)
-            taken = m->ssrcs[i].ssrc == ssrc;
-        if (!taken)
-            return ssrc;
-    }
+    m->by_source[m->egress[index].source] = MEMBER_NO_EGRESS;
+    egress_detach(&m->egress[index]);
 }
 
 static int classic_egress(struct conference *c, struct member *m, const struct source *s)
@@ -98,78 +93,29 @@ static int classic_egress(struct conference *c, struct member *m, const struct s
             c->now - e->last_used < STREAM_KEPT)
             continue;
         egress_done(e);
-        int err = egress_init(e, s->state.kind, ssrc, s->state.rtx[0], conference_random(c));
-        if (err)
-            return err;
+        egress_init(e, s->state.kind, ssrc, s->state.rtx[0], conference_random(c));
         index = (uint16_t)i;
     }
     if (index == MEMBER_NO_EGRESS) {
-        int err = add_egress(c, m, s->state.kind, ssrc, s->state.rtx[0], &index);
+        int err = receive_reserve(m, 1);
         if (err)
             return err;
+        index = (uint16_t)m->egress_count;
+        receive_add(c, m, s->state.kind, ssrc, s->state.rtx[0]);
     }
     m->egress[index].rtx = s->state.rtx[0];
-    bind(c, m, index, s);
-    return 0;
-}
-
-/* The slot this source had before, else a new one, else the one free for longest, else (voices)
- * the one silent for longest. */
-static uint16_t pick_slot(struct conference *c, struct member *m, const struct source *s)
-{
-    uint16_t oldest = MEMBER_NO_EGRESS;
-    uint16_t idle = MEMBER_NO_EGRESS;
-    size_t count = 0;
-    for (uint16_t i = 0; i < m->egress_count; i++) {
-        struct egress *e = &m->egress[i];
-        if (e->kind != s->state.kind)
-            continue;
-        count++;
-        if (e->source == EGRESS_NO_SOURCE && strcmp(e->source_name, s->state.name) == 0)
-            return i;
-        bool free_slot = e->source == EGRESS_NO_SOURCE;
-        uint16_t *best = free_slot ? &oldest : &idle;
-        if (*best == MEMBER_NO_EGRESS || e->last_used < m->egress[*best].last_used)
-            *best = i;
-    }
-    if (count < c->slots) {
-        uint16_t index;
-        bool video = s->state.kind == CONFERENCE_VIDEO;
-        uint32_t ssrc = fresh_ssrc(c, m);
-        uint32_t rtx = video ? fresh_ssrc(c, m) : 0;
-        if (add_egress(c, m, s->state.kind, ssrc, rtx, &index) == 0)
-            return index;
-        c->counters.memory++;
-    }
-    if (oldest != MEMBER_NO_EGRESS)
-        return oldest;
-    if (idle == MEMBER_NO_EGRESS)
-        return MEMBER_NO_EGRESS;
-    const struct egress *e = &m->egress[idle];
-    bool over = e->kind == CONFERENCE_VIDEO ? e->target < 0 : c->now - e->last_used > SLOT_IDLE;
-    return over ? idle : MEMBER_NO_EGRESS;
-}
-
-static uint16_t slot_egress(struct conference *c, struct member *m, const struct source *s)
-{
-    uint16_t index = m->by_source[s->index];
-    if (index != MEMBER_NO_EGRESS)
-        return index;
-    index = pick_slot(c, m, s);
-    if (index == MEMBER_NO_EGRESS)
-        c->counters.slots_full++;
-    else
-        bind(c, m, index, s);
-    return index;
+    return receive_bind(c, m, index, s);
 }
 
 uint16_t receive_video_egress(struct conference *c, struct member *m, const struct source *s)
 {
-    return m->rewriting ? slot_egress(c, m, s) : m->by_source[s->index];
+    return m->rewriting ? slots_give(c, m, s) : m->by_source[s->index];
 }
 
 int receive_sources_changed(struct conference *c, struct member *m)
 {
+    if (m->rewriting)
+        slots_prepare(c, m);
     for (uint32_t i = 0; i < c->source_end; i++) {
         const struct source *s = c->sources[i];
         if (!s || s->owner == m->seat || m->by_source[i] != MEMBER_NO_EGRESS)
@@ -178,7 +124,7 @@ int receive_sources_changed(struct conference *c, struct member *m)
         if (!m->rewriting)
             err = classic_egress(c, m, s);
         else if (s->state.kind == CONFERENCE_AUDIO)
-            (void)slot_egress(c, m, s); /* none left: it waits for one, counted */
+            (void)slots_give(c, m, s); /* none left: it waits for one, counted */
         if (err)
             return err;
     }
@@ -193,8 +139,7 @@ void receive_source_gone(struct member *m, const struct source *s)
     pacer_forget(&m->pacer, s->index);
     if (index == MEMBER_NO_EGRESS)
         return;
-    egress_detach(&m->egress[index]);
-    m->by_source[s->index] = MEMBER_NO_EGRESS;
+    receive_unbind(m, index);
     m->maps_dirty = m->share_dirty = true;
     m->forwarded_dirty = true;
 }
@@ -532,19 +477,6 @@ size_t receive_poll(struct conference *c, struct member *m, usec_t now,
     return count + poll_reports(c, m, now, out + count, max - count, ret_done);
 }
 
-/* With more voices than slots, those heard lately get one. */
-static void give_voices_slots(struct conference *c, struct member *m, usec_t now)
-{
-    for (uint32_t i = 0; i < c->source_end; i++) {
-        const struct source *s = c->sources[i];
-        if (!s || s->owner == m->seat || s->state.kind != CONFERENCE_AUDIO ||
-            m->by_source[i] != MEMBER_NO_EGRESS || !source_live(s))
-            continue;
-        if (now - s->streams[0].last_packet < SLOT_IDLE && s->streams[0].started)
-            (void)slot_egress(c, m, s); /* none free: counted */
-    }
-}
-
 /* A receiver's own request: answered by one that is on its way, or charged to its bucket; when that
  * is empty, it waits. */
 static void pass_key_request(struct conference *c, struct member *m, struct egress *e,
@@ -595,17 +527,15 @@ void receive_tick(struct conference *c, struct member *m, usec_t now)
     if (!m->connected)
         return;
     want_keys(c, m, now);
-    size_t audio = 0;
     for (size_t i = 0; i < m->egress_count; i++) {
         struct egress *e = &m->egress[i];
         if (egress_tick(e))
             c->counters.memory++;
-        audio += e->kind == CONFERENCE_AUDIO;
         if (now >= e->report_at && e->source != EGRESS_NO_SOURCE)
             m->sender_reports = true;
     }
-    if (m->rewriting && audio >= c->slots)
-        give_voices_slots(c, m, now);
+    if (m->rewriting)
+        slots_tick(c, m, now);
     bool can_probe = m->any_limited && probe_egress(c, m, now);
     m->probe_budget = (int64_t)estimate_tick(&m->estimate, now, can_probe);
 }

@@ -167,7 +167,9 @@ static void read_wishes(struct conference *c, struct member *m)
 static void apply_last_n(struct conference *c, struct member *m)
 {
     int left = m->wishes.last_n;
-    for (size_t i = 0; m->wishes.last_n >= 0 && i < m->order_count; i++) {
+    if (m->rewriting && (left < 0 || left > (int)c->slots))
+        left = (int)c->slots;
+    for (size_t i = 0; left >= 0 && i < m->order_count; i++) {
         struct member_wish *wish = &m->wish[m->order[i]];
         if (wish->height == 0 || !source_live(c->sources[m->order[i]]))
             continue;
@@ -345,39 +347,54 @@ static uint64_t divide(struct conference *c, struct member *m, usec_t now, size_
     return used;
 }
 
-static void apply(struct conference *c, struct member *m, usec_t now, size_t count)
+/* Suspends what is not granted first: its slot may be needed. Then every picture granted gets its
+ * place. */
+static void place_granted(struct conference *c, struct member *m, size_t count)
 {
-    bool limited = false;
-    m->low = true;
     for (size_t i = 0; i < m->order_count; i++)
         m->wish[m->order[i]].granted = -1;
     for (size_t i = 0; i < count; i++) {
-        const struct allocate_source *a = &c->share[i];
-        struct source *s = c->sources[c->share_index[i]];
-        limited = limited || a->limited;
-        uint16_t index = m->by_source[s->index];
-        /* The first one is opened in any case: probes need a stream to go out on. */
-        if (index == MEMBER_NO_EGRESS && (a->granted >= 0 || i == 0))
-            index = receive_video_egress(c, m, s);
-        if (index == MEMBER_NO_EGRESS)
-            continue;
-        struct egress *e = &m->egress[index];
-        e->limited = a->limited;
-        if (a->granted < 0)
-            continue;
-        struct member_wish *wish = &m->wish[s->index];
-        wish->granted = (int8_t)a->granted;
-        wish->granted_tid = (uint8_t)a->tid;
-        unsigned wished = source_layer_tid(s, now, (unsigned)a->granted, wish->frame_rate);
-        egress_grant(e, a->granted, a->tid < wished ? a->tid : wished);
-        m->low = m->low && a->granted == 0 && a->tid < a->max_tid;
-        e->squeeze = a->limited && egress_layer(e, s) > a->granted;
+        struct member_wish *wish = &m->wish[c->share_index[i]];
+        wish->granted = (int8_t)c->share[i].granted;
+        wish->granted_tid = (uint8_t)c->share[i].tid;
     }
     for (size_t i = 0; i < m->egress_count; i++) {
         struct egress *e = &m->egress[i];
         if (e->kind == CONFERENCE_VIDEO && e->source != EGRESS_NO_SOURCE &&
             m->wish[e->source].granted < 0)
             egress_grant(e, -1, SOURCE_TIDS - 1);
+    }
+    /* The first one is opened in any case: probes need a stream to go out on. */
+    for (size_t i = 0; i < count; i++)
+        if (c->share[i].granted >= 0 || i == 0)
+            (void)receive_video_egress(c, m, c->sources[c->share_index[i]]); /* none: counted */
+    if (m->rewriting)
+        slots_pair_up(c, m);
+}
+
+static void apply(struct conference *c, struct member *m, usec_t now, size_t count)
+{
+    bool limited = false;
+    m->low = true;
+    place_granted(c, m, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct allocate_source *a = &c->share[i];
+        struct source *s = c->sources[c->share_index[i]];
+        limited = limited || a->limited;
+        uint16_t index = m->by_source[s->index];
+        if (index == MEMBER_NO_EGRESS) {
+            m->wish[s->index].granted = -1;
+            continue;
+        }
+        struct egress *e = &m->egress[index];
+        e->limited = a->limited;
+        if (a->granted < 0)
+            continue;
+        int rate = m->wish[s->index].frame_rate;
+        unsigned wished = source_layer_tid(s, now, (unsigned)a->granted, rate);
+        egress_grant(e, a->granted, a->tid < wished ? a->tid : wished);
+        m->low = m->low && a->granted == 0 && a->tid < a->max_tid;
+        e->squeeze = a->limited && egress_layer(e, s) > a->granted;
     }
     m->any_limited = limited;
     m->forwarded_dirty = c->notice_dirty = true;

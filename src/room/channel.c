@@ -403,32 +403,57 @@ bool channel_input(struct realm *r, uint64_t conn, struct slice text)
     return true;
 }
 
+static json_int_t number_of(json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
 static json_t *map_entry(json_t *slot, bool video)
 {
     const char *source = json_string_value(json_object_get(slot, "source"));
     const char *owner = json_string_value(json_object_get(slot, "owner"));
-    json_int_t ssrc = json_integer_value(json_object_get(slot, "ssrc"));
-    json_int_t rtx = json_integer_value(json_object_get(slot, "rtx"));
+    json_int_t ssrc = number_of(slot, "ssrc");
+    json_int_t rtx = number_of(slot, "rtx");
     const char *type = json_string_value(json_object_get(slot, "videoType"));
+    json_int_t pair = number_of(slot, "pair");
     if (!source || !owner)
         return NULL;
     if (!video)
-        return json_pack("{ss ss sI}", "source", source, "owner", owner, "ssrc", ssrc);
-    return json_pack("{ss ss sI sI ss}", "source", source, "owner", owner, "ssrc", ssrc, "rtx", rtx,
-                     "videoType", type && strncmp(type, "desktop", 7) == 0 ? "DESKTOP" : "CAMERA");
+        return json_pack("{ss ss sI sI}", "source", source, "owner", owner, "ssrc", ssrc, "pair",
+                         pair);
+    return json_pack("{ss ss sI sI ss sI}", "source", source, "owner", owner, "ssrc", ssrc, "rtx",
+                     rtx, "videoType",
+                     type && strncmp(type, "desktop", 7) == 0 ? "DESKTOP" : "CAMERA", "pair", pair);
 }
 
-static char *make_map(json_t *slots, bool video)
+/* Our client takes these SSRCs in before they carry anything; others take no notice. */
+static json_t *make_spares(json_t *spares, bool video)
 {
+    json_t *list = json_array();
+    for (size_t i = 0; i < json_array_size(spares); i++) {
+        json_t *spare = json_array_get(spares, i);
+        json_t *entry = json_pack("{sI sI sI}", "pair", number_of(spare, "pair"), "ssrc",
+                                  number_of(spare, video ? "video" : "audio"), "rtx",
+                                  video ? number_of(spare, "rtx") : (json_int_t)0);
+        if (entry)
+            (void)json_array_append_new(list, entry); /* as are these */
+    }
+    return list;
+}
+
+static char *make_map(json_t *message, bool video)
+{
+    json_t *slots = json_object_get(message, video ? "video" : "audio");
     json_t *mapped = json_array();
     for (size_t i = 0; i < json_array_size(slots); i++) {
         json_t *entry = map_entry(json_array_get(slots, i), video);
         if (entry)
             (void)json_array_append_new(mapped, entry); /* sent again with the next change */
     }
-    return dump_json(json_pack("{ss so}", "colibriClass",
+    return dump_json(json_pack("{ss so so}", "colibriClass",
                                video ? "VideoSourcesMap" : "AudioSourcesMap", "mappedSources",
-                               mapped));
+                               mapped, "spareSlots",
+                               make_spares(json_object_get(message, "spare"), video)));
 }
 
 /* Whether it is another one than before. */
@@ -452,9 +477,9 @@ void channel_maps(struct realm *r, struct occupant *o, json_t *message)
 {
     if (!o->caps.rewriting)
         return;
-    if (change_map(r, o, &o->audio_map, make_map(json_object_get(message, "audio"), false)))
+    if (change_map(r, o, &o->audio_map, make_map(message, false)))
         tell_early(r, o);
-    (void)change_map(r, o, &o->video_map, make_map(json_object_get(message, "video"), true));
+    (void)change_map(r, o, &o->video_map, make_map(message, true));
 }
 
 void channel_forwarded(struct realm *r, struct occupant *o, json_t *message)

@@ -309,6 +309,83 @@ static void a_voice_keeps_its_slot(void **state)
     world_done(&w);
 }
 
+static void mute(struct person *p, bool muted)
+{
+    p->muted_audio = muted;
+    p->sender.audio = !muted;
+    p->sender.level = 20;
+    world_put(p);
+}
+
+/* More people than slots, who speak, leave and come back in turn: whoever speaks is heard and seen,
+ * in a pair of slots, on SSRCs whose numbers go on. */
+static void slots_pass_from_one_to_another(void **state)
+{
+    (void)state;
+    enum { PEOPLE = 6, SLOTS = 2, TURNS = 30 };
+    static struct world w;
+    struct person *people[PEOPLE];
+    struct pipe_shape shape = {.delay = 40 * USEC_PER_MSEC, .jitter = 50 * USEC_PER_MSEC};
+    world_init(&w, 25);
+    conference_set_slots(w.conference, SLOTS);
+    struct person *viewer = world_join(&w, true, false, shape);
+    for (size_t i = 0; i < PEOPLE; i++) {
+        people[i] = world_join(&w, true, true, CLEAN);
+        mute(people[i], true);
+    }
+    viewer->default_height = 180;
+    world_put(viewer);
+    uint64_t random = w.seed;
+    struct person *last = NULL;
+    for (size_t turn = 0; turn < TURNS; turn++) {
+        random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+        struct person *speaker = people[(random >> 33) % PEOPLE];
+        struct person *away = people[(random >> 45) % PEOPLE];
+        if (!speaker->present)
+            world_return(speaker);
+        if (last && last->present && last != speaker)
+            mute(last, true);
+        if (away != speaker && away->present)
+            world_leave(away);
+        else if (away != speaker)
+            world_return(away);
+        mute(speaker, false);
+        world_run(&w, 4 * USEC_PER_SEC);
+        struct viewer_stream *voice = world_audio(viewer, speaker);
+        struct viewer_stream *picture = world_video(viewer, speaker);
+        assert_non_null(voice);
+        assert_non_null(picture);
+        assert_int_equal(voice->pair, picture->pair);
+        assert_true(w.now - voice->last_audio < 300 * USEC_PER_MSEC);
+        assert_true(w.now - picture->last_shown < 500 * USEC_PER_MSEC);
+        check_lips(viewer, speaker, 15);
+        last = speaker;
+    }
+    assert_int_equal(viewer->viewer.stream_count, 2 * SLOTS);
+    assert_int_equal(viewer->viewer.unknown, 0);
+    assert_int_equal(viewer->late_maps, 0);
+    world_done(&w);
+}
+
+/* Who joins finds SSRCs that the others have known for long. */
+static void slots_are_told_ahead(void **state)
+{
+    (void)state;
+    static struct world w;
+    world_init(&w, 26);
+    struct person *viewer = world_join(&w, true, false, CLEAN);
+    world_run(&w, USEC_PER_SEC);
+    for (unsigned i = 0; i < 12; i++) {
+        struct person *p = world_join(&w, true, true, CLEAN);
+        world_run(&w, USEC_PER_SEC);
+        struct viewer_stream *voice = world_audio(viewer, p);
+        assert_non_null(voice);
+        assert_true(voice->spare_at > 0 && voice->mapped_at - voice->spare_at >= USEC_PER_SEC);
+    }
+    assert_int_equal(viewer->late_maps, 0);
+    world_done(&w);
+}
+
 static void a_narrow_link_gets_less_and_rises_again(void **state)
 {
     (void)state;
@@ -759,6 +836,8 @@ int main(void)
         cmocka_unit_test(a_blocked_voice_never_counts),
         cmocka_unit_test(media_waits_for_its_map),
         cmocka_unit_test(a_voice_keeps_its_slot),
+        cmocka_unit_test(slots_pass_from_one_to_another),
+        cmocka_unit_test(slots_are_told_ahead),
         cmocka_unit_test(a_narrow_link_gets_less_and_rises_again),
         cmocka_unit_test(jitter_is_no_queue),
         cmocka_unit_test(forwarded_is_exactly_what_comes),

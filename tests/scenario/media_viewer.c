@@ -43,33 +43,49 @@ struct viewer_stream *viewer_find(struct viewer *v, const char *source)
     return NULL;
 }
 
-void viewer_map(struct viewer *v, const struct conference_slot *slots, size_t count)
+static struct viewer_stream *add_stream(struct viewer *v, uint32_t ssrc, uint32_t rtx, bool video)
+{
+    assert_true(v->stream_count < VIEWER_STREAMS);
+    struct viewer_stream *s = &v->streams[v->stream_count++];
+    *s = (struct viewer_stream){.ssrc = ssrc, .rtx = rtx, .video = video, .whole = true};
+    if (video) {
+        s->window = calloc(VIEWER_WINDOW, sizeof(*s->window));
+        assert_non_null(s->window);
+        for (size_t k = 0; k < VIEWER_WINDOW; k++)
+            s->window[k].sequence = -1;
+    }
+    return s;
+}
+
+void viewer_map(struct viewer *v, usec_t now, const struct conference_slot *slots, size_t count)
 {
     for (size_t i = 0; i < v->stream_count; i++)
         v->streams[i].source[0] = '\0';
     for (size_t i = 0; i < count; i++) {
+        bool video = slots[i].kind == CONFERENCE_VIDEO;
         struct viewer_stream *s = by_ssrc(v, slots[i].ssrc);
-        if (!s) {
-            assert_true(v->stream_count < VIEWER_STREAMS);
-            s = &v->streams[v->stream_count++];
-            memset(s, 0, sizeof(*s));
-            s->ssrc = slots[i].ssrc;
-            s->rtx = slots[i].rtx;
-            s->video = slots[i].kind == CONFERENCE_VIDEO;
-            s->whole = true;
-            if (s->video) {
-                s->window = calloc(VIEWER_WINDOW, sizeof(*s->window));
-                assert_non_null(s->window);
-                for (size_t k = 0; k < VIEWER_WINDOW; k++)
-                    s->window[k].sequence = -1;
-            }
-        } else if (strcmp(s->owner, slots[i].owner) != 0) {
-            s->remapped = true;
+        if (!s)
+            s = add_stream(v, slots[i].ssrc, slots[i].rtx, video);
+        if (strcmp(s->owner, slots[i].owner) != 0) {
+            s->remapped = s->owner[0] != '\0';
             s->has_offset = false;
             s->sr_at = 0;
+            s->mapped_at = now;
         }
+        s->pair = slots[i].pair;
         memcpy(s->source, slots[i].source, sizeof(s->source));
         memcpy(s->owner, slots[i].owner, sizeof(s->owner));
+    }
+}
+
+void viewer_spares(struct viewer *v, usec_t now, const struct conference_spare *spares,
+                   size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (by_ssrc(v, spares[i].audio))
+            continue;
+        add_stream(v, spares[i].audio, 0, false)->spare_at = now;
+        add_stream(v, spares[i].video, spares[i].rtx, true)->spare_at = now;
     }
 }
 
@@ -184,7 +200,9 @@ static void show(struct viewer_stream *s, usec_t now, const struct viewer_packet
         s->have_key = true;
         s->remapped = false;
     }
-    assert_false(s->remapped); /* another source begins with a key frame */
+    /* Another source begins with a key frame; what came before was on its way when it was mapped.
+     */
+    assert_true(!s->remapped || (usec_t)f->captured < s->mapped_at);
     if (p->vp8.tid == 0) {
         s->base_picture = p->vp8.picture_id;
         s->whole = true;

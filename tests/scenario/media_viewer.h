@@ -38,6 +38,9 @@ struct viewer_stream {
     bool video;
     char source[CONFERENCE_NAME_MAX];
     char owner[CONFERENCE_NAME_MAX];
+    unsigned pair;
+    usec_t spare_at; /* told as a spare; 0: never */
+    usec_t mapped_at;
     bool started;
     bool remapped;                /* another source comes next */
     struct viewer_packet *window; /* video */
@@ -99,7 +102,11 @@ struct viewer {
 
 void viewer_init(struct viewer *viewer, struct pipe *up);
 void viewer_done(struct viewer *viewer);
-void viewer_map(struct viewer *viewer, const struct conference_slot *slots, size_t count);
+void viewer_map(struct viewer *viewer, usec_t now, const struct conference_slot *slots,
+                size_t count);
+/* Takes pairs in that carry nothing yet. */
+void viewer_spares(struct viewer *viewer, usec_t now, const struct conference_spare *spares,
+                   size_t count);
 void viewer_input(struct viewer *viewer, usec_t now, struct slice bytes, bool rtcp);
 void viewer_step(struct viewer *viewer, usec_t now);
 /* The stream that carries the source; NULL: none. */

@@ -74,7 +74,7 @@ static void tell_classic(struct world *w)
                 memcpy(slot->owner, other->id, sizeof(slot->owner));
             }
         }
-        viewer_map(&p->viewer, slots, count);
+        viewer_map(&p->viewer, w->now, slots, count);
     }
 }
 
@@ -181,7 +181,8 @@ static void note_maps(struct world *w, struct person *p, const struct conference
         *found = (struct world_announced){slot->ssrc, "", index, w->now + wait};
         memcpy(found->owner, slot->owner, sizeof(found->owner));
     }
-    viewer_map(&p->viewer, n->slots, n->slot_count);
+    viewer_map(&p->viewer, w->now, n->slots, n->slot_count);
+    viewer_spares(&p->viewer, w->now, n->spares, n->spare_count);
 }
 
 static void note_forwarded(struct person *p, const struct conference_notice *n)

@@ -4,7 +4,7 @@ import { capabilities, chooseCodec, parseCodecs } from '../src/media/codecs';
 import { activeLayers, wantedEncodings } from '../src/media/encodings';
 import { judge } from '../src/media/quality';
 import { addSimulcast, buildOffer, Line, readAnswer, sentSsrcs } from '../src/media/sdp';
-import { Slots, streamIdOf } from '../src/media/slots';
+import { SETTLE_MS, Slots, streamIdOf } from '../src/media/slots';
 import { parseInitiate } from '../src/signalling/jingle';
 import { parse } from '../src/signalling/xml';
 import { INITIATE } from './fixtures';
@@ -86,69 +86,51 @@ test('an answer is read back for Jingle', () => {
   assert.deepEqual(read.media.video.extensions, []);
 });
 
-const entry = (source: string, owner: string, ssrc: number, rtx = 0) => ({ source, owner, ssrc, rtx, videoType: 'camera' as const });
+const entry = (source: string, owner: string, ssrc: number, rtx = 0, pair: number | null = null) =>
+  ({ source, owner, ssrc, rtx, pair, videoType: 'camera' as const });
 
 test('slots are added, handed on and never forgotten', () => {
   const slots = new Slots();
-  slots.apply('audio', [entry('a-a0', 'a', 1)]);
-  slots.apply('video', [entry('a-v0', 'a', 2, 3), entry('b-v0', 'b', 4, 5)]);
+  slots.apply('audio', [entry('a-a0', 'a', 1)], [], 0);
+  slots.apply('video', [entry('a-v0', 'a', 2, 3), entry('b-v0', 'b', 4, 5)], [], 0);
   assert.equal(slots.fresh().length, 3);
-  for (const slot of slots.all) slot.signalled = streamIdOf(slot);
-  assert.deepEqual(slots.apply('video', [entry('a-v0', 'a', 2, 3)]), []);
-  assert.deepEqual(slots.mispaired(), []);
-  // b's slot is handed to c, who has no sound: no need to touch the SDP.
-  slots.apply('video', [entry('c-v0', 'c', 4, 5)]);
-  assert.deepEqual(slots.mispaired(), []);
-  // a's picture moves to the other slot: lips would be out of step.
-  slots.apply('video', [entry('a-v0', 'a', 4, 5)]);
-  assert.equal(slots.all.find((slot) => slot.ssrc === 2)?.owner, null);
-  assert.deepEqual(slots.mispaired().map((slot) => slot.ssrc), [4]);
+  for (const slot of slots.all) slot.signalled = true;
+  assert.deepEqual(slots.apply('video', [entry('a-v0', 'a', 2, 3)], [], 0), []);
+  // Two pictures change places: nothing for the browser to do.
+  slots.apply('video', [entry('a-v0', 'a', 4, 5), entry('b-v0', 'b', 2, 3)], [], 0);
+  assert.deepEqual(slots.all.map((slot) => slot.owner), ['a', 'b', 'a']);
+  slots.apply('video', [entry('a-v0', 'a', 2, 3)], [], 0);
+  assert.equal(slots.all.find((slot) => slot.ssrc === 4)?.owner, null);
+  assert.deepEqual(slots.fresh(), []);
   assert.equal(slots.release((slot) => slot.owner === 'a').length, 2);
   assert.equal(slots.all.length, 3);
 });
 
-test("a slot that still bears somebody else's name is not left tied to that person's voice", () => {
+test('slots of a pair are played in step, whoever they carry', () => {
   const slots = new Slots();
-  slots.apply('audio', [entry('a-a0', 'a', 1)]);
-  slots.apply('video', [entry('a-v0', 'a', 2)]);
-  for (const slot of slots.all) slot.signalled = streamIdOf(slot);
-  slots.apply('video', [entry('b-v0', 'b', 2)]);
-  assert.deepEqual(slots.mispaired().map((slot) => slot.ssrc), [2]);
+  const spares = [{ ssrc: 7, rtx: 0, pair: 1 }];
+  slots.apply('audio', [entry('a-a0', 'a', 1, 0, 0)], spares, 0);
+  slots.apply('video', [entry('a-v0', 'a', 2, 3, 0)], [{ ssrc: 8, rtx: 9, pair: 1 }], 0);
+  assert.deepEqual(slots.fresh().map((slot) => [slot.ssrc, slot.streamId, slot.owner]),
+    [[1, 'pair-0', 'a'], [7, 'pair-1', null], [2, 'pair-0', 'a'], [8, 'pair-1', null]]);
+  for (const slot of slots.all) slot.signalled = true;
+  assert.deepEqual(slots.apply('audio', [entry('b-a0', 'b', 7, 0, 1)], spares, 0).map((slot) => slot.ssrc), [7]);
+  assert.deepEqual(slots.fresh(), []);
 });
 
-test('two used slots that fall to one person stay under their old name', () => {
+test('a picture is not shown under the next one\'s name', () => {
   const slots = new Slots();
-  slots.apply('audio', [entry('a-a0', 'a', 1)]);
-  slots.apply('video', [entry('a-v0', 'a', 2)]);
-  for (const slot of slots.all) slot.signalled = streamIdOf(slot);
-  slots.release((slot) => slot.owner === 'a');
-  slots.apply('audio', [entry('b-a0', 'b', 1)]);
-  slots.apply('video', [entry('b-v0', 'b', 2)]);
-  assert.deepEqual(slots.mispaired(), []);
+  slots.apply('video', [entry('a-v0', 'a', 2, 3, 0)], [], 1_000);
+  assert.equal(slots.all[0]?.settledAt, 0);
+  slots.apply('video', [entry('b-v0', 'b', 2, 3, 0)], [], 2_000);
+  assert.equal(slots.all[0]?.settledAt, 2_000 + SETTLE_MS);
+  slots.apply('video', [entry('b-v0', 'b', 2, 3, 0)], [], 3_000);
+  assert.equal(slots.all[0]?.settledAt, 2_000 + SETTLE_MS);
 });
 
-test('the half that came later goes to the other', () => {
-  const slots = new Slots();
-  slots.apply('audio', [entry('a-a0', 'a', 1)]);
-  slots.apply('video', [entry('a-v0', 'a', 2)]);
-  for (const slot of slots.all) slot.signalled = streamIdOf(slot);
-  slots.release((slot) => slot.owner === 'a');
-  // A used slot for the voice, a new one for the picture: that one takes the name the voice goes by.
-  slots.apply('audio', [entry('b-a0', 'b', 1)]);
-  slots.apply('video', [entry('b-v0', 'b', 3)]);
-  assert.deepEqual(slots.mispaired(), []);
-  const [picture] = slots.fresh();
-  assert.equal(picture && slots.streamIdFor(picture), 'a');
-  // Not when a third goes by it as well.
-  slots.apply('video', [entry('c-v0', 'c', 2)]);
-  assert.deepEqual(slots.mispaired().map((slot) => slot.ssrc), [1, 2]);
-  assert.equal(picture && slots.streamIdFor(picture), 'b');
-});
-
-test('a shared screen is not tied to the voice', () => {
-  assert.equal(streamIdOf({ owner: 'a', kind: 'video', videoType: 'desktop', ssrc: 1 }), 'a-desktop');
-  assert.equal(streamIdOf({ owner: 'a', kind: 'video', videoType: 'camera', ssrc: 1 }), 'a');
-  assert.equal(streamIdOf({ owner: 'a', kind: 'audio', videoType: 'camera', ssrc: 1 }), 'a');
+test('of a bridge that names no pairs, a person\'s first slots are played in step, a shared screen alone', () => {
+  assert.equal(streamIdOf({ owner: 'a', videoType: 'desktop', pair: null }), 'a-desktop');
+  assert.equal(streamIdOf({ owner: 'a', videoType: 'camera', pair: null }), 'a');
 });
 
 test('layers follow the limit', () => {

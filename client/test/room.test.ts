@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { BridgeChannel, BridgeEvents, Mapping, parseMappings } from '../src/signalling/bridge-channel';
+import { BridgeChannel, BridgeEvents, Mapping, parseMappings, parseSpares } from '../src/signalling/bridge-channel';
 import { CAPS_STRING, CAPS_VERSION, discoInfo, FEATURES } from '../src/signalling/caps';
 import { iceServers } from '../src/signalling/external-services';
 import { ChatMessage, endpointId, parseSourceInfo, RecordingStatus, Room, RoomEvents } from '../src/signalling/room';
@@ -49,13 +49,14 @@ test('maps: numbers only, anything else is left out', () => {
   const map = parseMappings([
     { source: 'a-v0', owner: 'a', ssrc: 5, rtx: 6, videoType: 'DESKTOP' },
     { source: 'a-v0', owner: 'a', ssrc: '5' },
-    { source: 'a-v0', owner: 'a', ssrc: 7, rtx: '-1' },
+    { source: 'a-v0', owner: 'a', ssrc: 7, rtx: '-1', pair: 3 },
     null,
   ]);
   assert.deepEqual(map, [
-    { source: 'a-v0', owner: 'a', ssrc: 5, rtx: 6, videoType: 'desktop' },
-    { source: 'a-v0', owner: 'a', ssrc: 7, rtx: 0, videoType: 'camera' },
+    { source: 'a-v0', owner: 'a', ssrc: 5, rtx: 6, videoType: 'desktop', pair: null },
+    { source: 'a-v0', owner: 'a', ssrc: 7, rtx: 0, videoType: 'camera', pair: 3 },
   ]);
+  assert.deepEqual(parseSpares([{ ssrc: 8, rtx: 9, pair: 4 }, { ssrc: 8, rtx: 9 }, { ssrc: -1, pair: 1 }, 7]), [{ ssrc: 8, rtx: 9, pair: 4 }]);
 });
 
 test('TURN servers (XEP-0215)', async () => {

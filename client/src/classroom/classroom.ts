@@ -614,7 +614,7 @@ export class Classroom {
     for (const kind of ['audio', 'video'] as const) {
       const map = sources
         .filter((source) => source.kind === kind && source.name && this.room?.participants.has(source.owner))
-        .map(({ name, owner, ssrc, rtx, videoType }) => ({ source: name, owner, ssrc, rtx, videoType }));
+        .map(({ name, owner, ssrc, rtx, videoType }) => ({ source: name, owner, ssrc, rtx, videoType, pair: null }));
       if (map.length > 0) this.peer?.setMap(kind, map);
     }
   }
@@ -691,8 +691,8 @@ export class Classroom {
     const channel = new BridgeChannel(url, {
       onOpen: () => undefined,
       onDown: () => undefined,
-      onAudioMap: (map) => peer.setMap('audio', map),
-      onVideoMap: (map) => peer.setMap('video', map),
+      onAudioMap: (map, spares) => peer.setMap('audio', map, spares),
+      onVideoMap: (map, spares) => peer.setMap('video', map, spares),
       onForwarded: (sources) => this.forwarded.set(new Set(sources)),
       onDominantSpeaker: (endpoint) => this.dominant(endpoint),
       onSenderConstraint: (source, maxHeight) => peer.setSenderLimit(source, maxHeight),

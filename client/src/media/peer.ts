@@ -1,10 +1,10 @@
 /* One RTCPeerConnection to the bridge. We always answer: an offer is written from the Jingle session, first
  * for what we send, then with a line for each receive slot as the bridge announces them. Only the first
  * answer is told to the focus; all later ones stay in the browser. */
-import type { Mapping } from '../signalling/bridge-channel';
+import type { Mapping, Spare } from '../signalling/bridge-channel';
 import type { Answer, Session, Source } from '../signalling/jingle';
 import { addSimulcast, buildOffer, Line, needsDependency, readAnswer, SentSsrcs, sentSsrcs } from './sdp';
-import { ReceiveSlot, Slots } from './slots';
+import { ReceiveSlot, SETTLE_MS, Slots } from './slots';
 import type { Codec } from './codecs';
 import { applyEncodings, Purpose } from './encodings';
 
@@ -121,11 +121,18 @@ export class Peer {
     }
   }
 
-  setMap(kind: 'audio' | 'video', map: Mapping[]): void {
-    const changed = this.slots.apply(kind, map);
+  setMap(kind: 'audio' | 'video', map: Mapping[], spares: Spare[] = []): void {
+    const changed = this.slots.apply(kind, map, spares, performance.now());
     if (changed.length === 0) return;
     this.options.events.onSlots();
+    if (changed.some((slot) => slot.settledAt > performance.now())) this.tellSettled();
     this.updateSoon();
+  }
+
+  private tellSettled(): void {
+    setTimeout(() => {
+      if (!this.closed) this.options.events.onSlots();
+    }, SETTLE_MS + 10);
   }
 
   release(match: (slot: ReceiveSlot) => boolean): void {
@@ -135,9 +142,10 @@ export class Peer {
   /** Receivers in use: whose, what, and the track. */
   received(): { slot: ReceiveSlot; track: MediaStreamTrack; receiver: RTCRtpReceiver }[] {
     const byMid = new Map(this.pc.getTransceivers().map((t) => [t.mid, t]));
+    const now = performance.now();
     return this.slots.all.flatMap((slot) => {
       const receiver = slot.mid ? byMid.get(slot.mid)?.receiver : undefined;
-      return slot.owner && slot.signalled !== null && receiver ? [{ slot, track: receiver.track, receiver }] : [];
+      return slot.owner && slot.signalled && receiver && now >= slot.settledAt ? [{ slot, track: receiver.track, receiver }] : [];
     });
   }
 
@@ -260,31 +268,20 @@ export class Peer {
   }
 
   private async update(): Promise<void> {
-    const astray = this.slots.mispaired();
     const fresh = this.slots.fresh();
-    if (astray.length === 0 && fresh.length === 0) return;
-    for (const slot of astray) {
-      this.lineOf(slot).slot = null;
-      slot.signalled = null;
-    }
-    for (const slot of fresh) this.lineOf(slot);
-    // Browsers note a stream's id only when its SSRC is new to them: take it out first.
-    if (astray.length > 0) await this.negotiate();
-    for (const slot of [...astray, ...fresh]) {
-      const streamId = this.slots.streamIdFor(slot);
-      this.lineOf(slot).slot = { ssrc: slot.ssrc, rtx: slot.rtx, streamId, trackId: `${slot.kind}-${slot.ssrc}` };
-      slot.signalled = streamId;
-    }
+    if (fresh.length === 0) return;
+    for (const slot of fresh) this.addReceiveLine(slot);
     await this.negotiate();
+    for (const slot of fresh) slot.signalled = true;
     this.options.events.onSlots();
   }
 
-  private lineOf(slot: ReceiveSlot): Line {
-    const found = slot.mid ? this.lines.find((line) => line.mid === slot.mid) : undefined;
-    if (found) return found;
-    const line: Line = { mid: String(this.nextMid++), kind: slot.kind, role: 'receive', simulcast: false, slot: null };
-    slot.mid = line.mid;
-    this.lines.push(line);
-    return line;
+  private addReceiveLine(slot: ReceiveSlot): void {
+    if (slot.mid) return;
+    const { kind, ssrc, rtx, streamId } = slot;
+    slot.mid = String(this.nextMid++);
+    this.lines.push({
+      mid: slot.mid, kind, role: 'receive', simulcast: false, slot: { ssrc, rtx, streamId, trackId: `${kind}-${ssrc}` },
+    });
   }
 }

@@ -23,6 +23,15 @@ export interface Mapping {
   /** 0: none. */
   rtx: number;
   videoType: 'camera' | 'desktop';
+  /** Slots for sound and picture that the bridge keeps for one person; null: it does not say. */
+  pair: number | null;
+}
+
+/** An SSRC that will carry something later. */
+export interface Spare {
+  ssrc: number;
+  rtx: number;
+  pair: number;
 }
 
 export type SentVideoType = 'camera' | 'desktop' | 'none';
@@ -30,8 +39,8 @@ export type SentVideoType = 'camera' | 'desktop' | 'none';
 export interface BridgeEvents {
   onOpen(): void;
   onDown(): void;
-  onAudioMap(map: Mapping[]): void;
-  onVideoMap(map: Mapping[]): void;
+  onAudioMap(map: Mapping[], spares: Spare[]): void;
+  onVideoMap(map: Mapping[], spares: Spare[]): void;
   onForwarded(sources: string[]): void;
   onDominantSpeaker(endpoint: string, previous: string[]): void;
   onSenderConstraint(source: string, maxHeight: number): void;
@@ -50,6 +59,22 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 const strings = (value: unknown): string[] =>
   Array.isArray(value) ? value.filter((entry): entry is string => typeof entry === 'string') : [];
 
+const isSsrc = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= 0xffffffff;
+const pairOf = (entry: Record<string, unknown>): number | null => {
+  const { pair } = entry;
+  return typeof pair === 'number' && Number.isInteger(pair) && pair >= 0 ? pair : null;
+};
+const rtxOf = (entry: Record<string, unknown>): number => Math.max(0, Number(entry['rtx'] ?? 0) || 0);
+
+export function parseSpares(value: unknown): Spare[] {
+  if (!Array.isArray(value)) return [];
+  return value.flatMap((entry) => {
+    const pair = isObject(entry) ? pairOf(entry) : null;
+    return isObject(entry) && pair !== null && isSsrc(entry['ssrc']) ? [{ ssrc: entry['ssrc'], rtx: rtxOf(entry), pair }] : [];
+  });
+}
+
 export function parseMappings(value: unknown): Mapping[] {
   if (!Array.isArray(value)) return [];
   const out: Mapping[] = [];
@@ -57,10 +82,9 @@ export function parseMappings(value: unknown): Mapping[] {
     if (!isObject(entry)) continue;
     const { source, owner, ssrc } = entry;
     if (typeof source !== 'string' || typeof owner !== 'string') continue;
-    if (typeof ssrc !== 'number' || !Number.isInteger(ssrc) || ssrc <= 0 || ssrc > 0xffffffff) continue;
-    const rtx = Number(entry['rtx'] ?? 0);
+    if (!isSsrc(ssrc)) continue;
     const desktop = String(entry['videoType'] ?? '').toLowerCase().startsWith('desktop');
-    out.push({ source, owner, ssrc, rtx: rtx > 0 ? rtx : 0, videoType: desktop ? 'desktop' : 'camera' });
+    out.push({ source, owner, ssrc, rtx: rtxOf(entry), videoType: desktop ? 'desktop' : 'camera', pair: pairOf(entry) });
   }
   return out;
 }
@@ -68,8 +92,8 @@ export function parseMappings(value: unknown): Mapping[] {
 type Message = Record<string, unknown>;
 
 const HANDLERS: Record<string, (events: BridgeEvents, message: Message) => void> = {
-  AudioSourcesMap: (events, m) => events.onAudioMap(parseMappings(m['mappedSources'])),
-  VideoSourcesMap: (events, m) => events.onVideoMap(parseMappings(m['mappedSources'])),
+  AudioSourcesMap: (events, m) => events.onAudioMap(parseMappings(m['mappedSources']), parseSpares(m['spareSlots'])),
+  VideoSourcesMap: (events, m) => events.onVideoMap(parseMappings(m['mappedSources']), parseSpares(m['spareSlots'])),
   ForwardedSources: (events, m) => events.onForwarded(strings(m['forwardedSources'])),
   DominantSpeakerEndpointChangeEvent: (events, m) =>
     events.onDominantSpeaker(String(m['dominantSpeakerEndpoint'] ?? ''), strings(m['previousSpeakers'])),

@@ -173,6 +173,7 @@ struct conference_slot {
     uint32_t ssrc;
     uint32_t rtx;  /* video only */
     unsigned pair; /* sound and camera of a person are in one pair */
+    int64_t after; /* what has a later RTP timestamp is of this source; -1: all that comes */
 };
 
 /* A pair of slots that carry nothing yet. */

@@ -283,6 +283,7 @@ static void rewritten_audio_waits_for_its_map(void **state)
     assert_int_equal(notice.spare_count, 3); /* of the four pairs made first */
     assert_string_equal(notice.slots[0].source, "t-a0");
     assert_string_equal(notice.slots[0].owner, "t");
+    assert_int_equal(notice.slots[0].after, -1);
     uint32_t ssrc = notice.slots[0].ssrc;
     assert_false(next_notice(&class, CONFERENCE_MAPS, &notice));
     class.now += 149000 - CONFERENCE_GATHER;

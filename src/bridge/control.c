@@ -343,7 +343,9 @@ static json_t *slots_of(const struct conference_notice *notice, enum conference_
         if (kind == CONFERENCE_VIDEO && item)
             done =
                 json_object_set_new(item, "rtx", json_integer(slot->rtx)) == 0 &&
-                json_object_set_new(item, "videoType", json_string(types[slot->video_type])) == 0;
+                json_object_set_new(item, "videoType", json_string(types[slot->video_type])) == 0 &&
+                (slot->after < 0 ||
+                 json_object_set_new(item, "after", json_integer(slot->after)) == 0);
         if (json_array_append_new(list, item) || !done) {
             json_decref(list);
             return NULL;

@@ -135,8 +135,8 @@ static void conferences_and_events_are_read(void **state)
 static void notices_become_json(void **state)
 {
     const struct conference_slot slots[] = {
-        {"a-a0", "a", CONFERENCE_AUDIO, CONFERENCE_CAMERA, 5, 0, 0},
-        {"a-v0", "a", CONFERENCE_VIDEO, CONFERENCE_DESKTOP, 4000000000u, 7, 1},
+        {"a-a0", "a", CONFERENCE_AUDIO, CONFERENCE_CAMERA, 5, 0, 0, -1},
+        {"a-v0", "a", CONFERENCE_VIDEO, CONFERENCE_DESKTOP, 4000000000u, 7, 1, 4100000000},
     };
     const struct conference_spare spare = {2, 11, 12, 13};
     const char names[][CONFERENCE_NAME_MAX] = {"p", "q"};
@@ -153,8 +153,9 @@ static void notices_become_json(void **state)
     assert_string_equal(
         text, "{\"audio\":[{\"owner\":\"a\",\"pair\":0,\"source\":\"a-a0\",\"ssrc\":5}],"
               "\"conference\":\"c\",\"endpoint\":\"e\",\"spare\":[{\"audio\":11,\"pair\":2,"
-              "\"rtx\":13,\"video\":12}],\"video\":[{\"owner\":\"a\",\"pair\":1,\"rtx\":7,"
-              "\"source\":\"a-v0\",\"ssrc\":4000000000,\"videoType\":\"desktop\"}]}");
+              "\"rtx\":13,\"video\":12}],\"video\":[{\"after\":4100000000,\"owner\":\"a\","
+              "\"pair\":1,\"rtx\":7,\"source\":\"a-v0\",\"ssrc\":4000000000,\"videoType\":"
+              "\"desktop\"}]}");
     free(text);
     json_decref(body);
 

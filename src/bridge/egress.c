@@ -81,6 +81,7 @@ int egress_attach(struct egress *e, const struct source *s)
             return ERR_MEMORY;
     }
     e->source = s->index;
+    e->before = e->rewrite.started ? (int64_t)e->rewrite.timestamp : -1;
     memcpy(e->source_name, s->state.name, sizeof(e->source_name));
     return 0;
 }

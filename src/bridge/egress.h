@@ -29,6 +29,7 @@ struct egress {
     uint32_t ssrc;
     uint32_t source;
     usec_t usable_at; /* USEC_NEVER: its map was not taken yet */
+    int64_t before;   /* timestamp sent last for the source before; -1: nothing was ever sent */
     usec_t last_used;
     enum conference_kind kind;
     int target;       /* layer granted; -1: none */

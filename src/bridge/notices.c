@@ -56,7 +56,8 @@ static bool take_maps(struct conference *c, struct member *m, usec_t now,
                                          .video_type = s->state.video_type,
                                          .ssrc = e->ssrc,
                                          .rtx = e->rtx,
-                                         .pair = slots_pair(i)};
+                                         .pair = slots_pair(i),
+                                         .after = e->before};
         set_subject(slot->source, s->state.name);
         set_subject(slot->owner, c->members[s->owner]->id);
         if (e->usable_at == USEC_NEVER)

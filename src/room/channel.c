@@ -421,9 +421,10 @@ static json_t *map_entry(json_t *slot, bool video)
     if (!video)
         return json_pack("{ss ss sI sI}", "source", source, "owner", owner, "ssrc", ssrc, "pair",
                          pair);
-    return json_pack("{ss ss sI sI ss sI}", "source", source, "owner", owner, "ssrc", ssrc, "rtx",
-                     rtx, "videoType",
-                     type && strncmp(type, "desktop", 7) == 0 ? "DESKTOP" : "CAMERA", "pair", pair);
+    return json_pack("{ss ss sI sI ss sI sO*}", "source", source, "owner", owner, "ssrc", ssrc,
+                     "rtx", rtx, "videoType",
+                     type && strncmp(type, "desktop", 7) == 0 ? "DESKTOP" : "CAMERA", "pair", pair,
+                     "after", json_object_get(slot, "after"));
 }
 
 /* Our client takes these SSRCs in before they carry anything; others take no notice. */

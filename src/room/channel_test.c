@@ -176,11 +176,10 @@ static void stats_go_to_those_who_watch(void **state)
 }
 
 #define MAPS                                                                                       \
-    ",\"audio\":[{\"source\":\"x-a0\",\"owner\":\"x\",\"ssrc\":11,\"pair\":0}],\"video\":[{"       \
-    "\"source\":"                                                                                  \
-    "\"x-v0\",\"owner\":\"x\",\"ssrc\":21,\"rtx\":22,\"videoType\":\"desktop\",\"pair\":1}],"      \
-    "\"spare\":[{"                                                                                 \
-    "\"pair\":2,\"audio\":31,\"video\":32,\"rtx\":33}]"
+    ",\"audio\":[{\"source\":\"x-a0\",\"owner\":\"x\",\"ssrc\":11,\"pair\":0}],"                   \
+    "\"video\":[{\"source\":\"x-v0\",\"owner\":\"x\",\"ssrc\":21,\"rtx\":22,"                      \
+    "\"videoType\":\"desktop\",\"pair\":1,\"after\":9}],"                                          \
+    "\"spare\":[{\"pair\":2,\"audio\":31,\"video\":32,\"rtx\":33}]"
 
 static void notices_have_the_types_the_client_wants(void **state)
 {
@@ -192,11 +191,12 @@ static void notices_have_the_types_the_client_wants(void **state)
         "\"owner\":\"x\",\"ssrc\":11,\"pair\":0}],\"spareSlots\":[{\"pair\":2,\"ssrc\":31,"
         "\"rtx\":0}]}",
         NULL);
-    client_expect(p.ca,
-                  "{\"colibriClass\":\"VideoSourcesMap\",\"mappedSources\":[{\"source\":\"x-v0\","
-                  "\"owner\":\"x\",\"ssrc\":21,\"rtx\":22,\"videoType\":\"DESKTOP\",\"pair\":1}],"
-                  "\"spareSlots\":[{\"pair\":2,\"ssrc\":32,\"rtx\":33}]}",
-                  NULL);
+    client_expect(
+        p.ca,
+        "{\"colibriClass\":\"VideoSourcesMap\",\"mappedSources\":[{\"source\":\"x-v0\","
+        "\"owner\":\"x\",\"ssrc\":21,\"rtx\":22,\"videoType\":\"DESKTOP\",\"pair\":1,\"after\":9}],"
+        "\"spareSlots\":[{\"pair\":2,\"ssrc\":32,\"rtx\":33}]}",
+        NULL);
     notice(&p, BRIDGE_SENDER_CONSTRAINTS, p.a->nick, ",\"source\":\"x-v0\",\"maxHeight\":360");
     client_expect(p.ca,
                   "{\"colibriClass\":\"SenderSourceConstraints\",\"sourceName\":\"x-v0\","

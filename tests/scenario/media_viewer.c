@@ -71,6 +71,8 @@ void viewer_map(struct viewer *v, usec_t now, const struct conference_slot *slot
             s->has_offset = false;
             s->sr_at = 0;
             s->mapped_at = now;
+            s->after = slots[i].after;
+            assert_true(v->classic || s->frames == 0 || s->after >= 0);
         }
         s->pair = slots[i].pair;
         memcpy(s->source, slots[i].source, sizeof(s->source));
@@ -190,19 +192,29 @@ static void check_references(struct viewer_stream *s, const struct sender_frame 
     }
 }
 
+/* What comes of the one before was on its way when the slot was mapped, and is told by its
+ * timestamp; the next one begins with a key frame. */
+static void check_owner(const struct viewer_stream *s, const struct viewer_packet *p)
+{
+    if (s->after < 0)
+        return;
+    bool owners = (int32_t)(p->timestamp - (uint32_t)s->after) > 0;
+    assert_int_equal(owners, (usec_t)p->frame.captured >= s->mapped_at);
+    assert_true(!owners || !s->remapped || p->frame.key);
+}
+
 static void show(struct viewer_stream *s, usec_t now, const struct viewer_packet *p)
 {
     const struct sender_frame *f = &p->frame;
     check_references(s, f);
+    check_owner(s, p);
     if (f->key) {
         memset(s->shown, 0, sizeof(s->shown));
         memset(s->shown_tl0, 0, sizeof(s->shown_tl0));
         s->have_key = true;
-        s->remapped = false;
+        if ((usec_t)f->captured >= s->mapped_at)
+            s->remapped = false;
     }
-    /* Another source begins with a key frame; what came before was on its way when it was mapped.
-     */
-    assert_true(!s->remapped || (usec_t)f->captured < s->mapped_at);
     if (p->vp8.tid == 0) {
         s->base_picture = p->vp8.picture_id;
         s->whole = true;

@@ -41,6 +41,7 @@ struct viewer_stream {
     unsigned pair;
     usec_t spare_at; /* told as a spare; 0: never */
     usec_t mapped_at;
+    int64_t after; /* later timestamps are the owner's; -1: all are */
     bool started;
     bool remapped;                /* another source comes next */
     struct viewer_packet *window; /* video */

@@ -68,8 +68,8 @@ static void tell_classic(struct world *w)
                 struct conference_source s;
                 fill_source(&s, other, video);
                 struct conference_slot *slot = &slots[count++];
-                *slot =
-                    (struct conference_slot){.kind = s.kind, .ssrc = s.ssrcs[0], .rtx = s.rtx[0]};
+                *slot = (struct conference_slot){
+                    .kind = s.kind, .ssrc = s.ssrcs[0], .rtx = s.rtx[0], .after = -1};
                 memcpy(slot->source, s.name, sizeof(slot->source));
                 memcpy(slot->owner, other->id, sizeof(slot->owner));
             }

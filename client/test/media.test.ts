@@ -4,7 +4,7 @@ import { capabilities, chooseCodec, parseCodecs } from '../src/media/codecs';
 import { activeLayers, wantedEncodings } from '../src/media/encodings';
 import { judge } from '../src/media/quality';
 import { addSimulcast, buildOffer, Line, readAnswer, sentSsrcs } from '../src/media/sdp';
-import { SETTLE_MS, Slots, streamIdOf } from '../src/media/slots';
+import { settle, Slots, streamIdOf } from '../src/media/slots';
 import { parseInitiate } from '../src/signalling/jingle';
 import { parse } from '../src/signalling/xml';
 import { INITIATE } from './fixtures';
@@ -86,20 +86,20 @@ test('an answer is read back for Jingle', () => {
   assert.deepEqual(read.media.video.extensions, []);
 });
 
-const entry = (source: string, owner: string, ssrc: number, rtx = 0, pair: number | null = null) =>
-  ({ source, owner, ssrc, rtx, pair, videoType: 'camera' as const });
+const entry = (source: string, owner: string, ssrc: number, rtx = 0, pair: number | null = null, after: number | null = null) =>
+  ({ source, owner, ssrc, rtx, pair, after, videoType: 'camera' as const });
 
 test('slots are added, handed on and never forgotten', () => {
   const slots = new Slots();
-  slots.apply('audio', [entry('a-a0', 'a', 1)], [], 0);
-  slots.apply('video', [entry('a-v0', 'a', 2, 3), entry('b-v0', 'b', 4, 5)], [], 0);
+  slots.apply('audio', [entry('a-a0', 'a', 1)], []);
+  slots.apply('video', [entry('a-v0', 'a', 2, 3), entry('b-v0', 'b', 4, 5)], []);
   assert.equal(slots.fresh().length, 3);
   for (const slot of slots.all) slot.signalled = true;
-  assert.deepEqual(slots.apply('video', [entry('a-v0', 'a', 2, 3)], [], 0), []);
+  assert.deepEqual(slots.apply('video', [entry('a-v0', 'a', 2, 3)], []), []);
   // Two pictures change places: nothing for the browser to do.
-  slots.apply('video', [entry('a-v0', 'a', 4, 5), entry('b-v0', 'b', 2, 3)], [], 0);
+  slots.apply('video', [entry('a-v0', 'a', 4, 5), entry('b-v0', 'b', 2, 3)], []);
   assert.deepEqual(slots.all.map((slot) => slot.owner), ['a', 'b', 'a']);
-  slots.apply('video', [entry('a-v0', 'a', 2, 3)], [], 0);
+  slots.apply('video', [entry('a-v0', 'a', 2, 3)], []);
   assert.equal(slots.all.find((slot) => slot.ssrc === 4)?.owner, null);
   assert.deepEqual(slots.fresh(), []);
   assert.equal(slots.release((slot) => slot.owner === 'a').length, 2);
@@ -109,23 +109,36 @@ test('slots are added, handed on and never forgotten', () => {
 test('slots of a pair are played in step, whoever they carry', () => {
   const slots = new Slots();
   const spares = [{ ssrc: 7, rtx: 0, pair: 1 }];
-  slots.apply('audio', [entry('a-a0', 'a', 1, 0, 0)], spares, 0);
-  slots.apply('video', [entry('a-v0', 'a', 2, 3, 0)], [{ ssrc: 8, rtx: 9, pair: 1 }], 0);
+  slots.apply('audio', [entry('a-a0', 'a', 1, 0, 0)], spares);
+  slots.apply('video', [entry('a-v0', 'a', 2, 3, 0)], [{ ssrc: 8, rtx: 9, pair: 1 }]);
   assert.deepEqual(slots.fresh().map((slot) => [slot.ssrc, slot.streamId, slot.owner]),
     [[1, 'pair-0', 'a'], [7, 'pair-1', null], [2, 'pair-0', 'a'], [8, 'pair-1', null]]);
   for (const slot of slots.all) slot.signalled = true;
-  assert.deepEqual(slots.apply('audio', [entry('b-a0', 'b', 7, 0, 1)], spares, 0).map((slot) => slot.ssrc), [7]);
+  assert.deepEqual(slots.apply('audio', [entry('b-a0', 'b', 7, 0, 1)], spares).map((slot) => slot.ssrc), [7]);
   assert.deepEqual(slots.fresh(), []);
 });
 
 test('a picture is not shown under the next one\'s name', () => {
   const slots = new Slots();
-  slots.apply('video', [entry('a-v0', 'a', 2, 3, 0)], [], 1_000);
-  assert.equal(slots.all[0]?.settledAt, 0);
-  slots.apply('video', [entry('b-v0', 'b', 2, 3, 0)], [], 2_000);
-  assert.equal(slots.all[0]?.settledAt, 2_000 + SETTLE_MS);
-  slots.apply('video', [entry('b-v0', 'b', 2, 3, 0)], [], 3_000);
-  assert.equal(slots.all[0]?.settledAt, 2_000 + SETTLE_MS);
+  slots.apply('video', [entry('a-v0', 'a', 2, 3, 0)], []);
+  assert.deepEqual(slots.waiting(), []);
+  const after = 0xffffff00;
+  slots.apply('video', [entry('b-v0', 'b', 2, 3, 0, after)], []);
+  const [slot] = slots.waiting();
+  assert.ok(slot);
+  for (const late of [after, after - 1, after - 90_000 * 10]) assert.equal(settle(slot, late), false);
+  slots.apply('video', [entry('b-v0', 'b', 2, 3, 0, after)], []);
+  assert.equal(slots.waiting().length, 1);
+  // Timestamps come round.
+  assert.equal(settle(slot, 0x100), true);
+  slots.apply('video', [entry('b-v0', 'b', 2, 3, 0, after)], []);
+  assert.deepEqual(slots.waiting(), []);
+  // A slot that is emptied waits for nothing, and takes up the same source hours later.
+  slots.apply('video', [entry('a-v0', 'a', 2, 3, 0, 5)], []);
+  slots.release((it) => it.owner === 'a');
+  assert.deepEqual(slots.waiting(), []);
+  slots.apply('video', [entry('a-v0', 'a', 2, 3, 0, 5)], []);
+  assert.equal(settle(slot, 0xf0000000), true);
 });
 
 test('of a bridge that names no pairs, a person\'s first slots are played in step, a shared screen alone', () => {

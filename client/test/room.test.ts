@@ -49,12 +49,12 @@ test('maps: numbers only, anything else is left out', () => {
   const map = parseMappings([
     { source: 'a-v0', owner: 'a', ssrc: 5, rtx: 6, videoType: 'DESKTOP' },
     { source: 'a-v0', owner: 'a', ssrc: '5' },
-    { source: 'a-v0', owner: 'a', ssrc: 7, rtx: '-1', pair: 3 },
+    { source: 'a-v0', owner: 'a', ssrc: 7, rtx: '-1', pair: 3, after: 9 },
     null,
   ]);
   assert.deepEqual(map, [
-    { source: 'a-v0', owner: 'a', ssrc: 5, rtx: 6, videoType: 'desktop', pair: null },
-    { source: 'a-v0', owner: 'a', ssrc: 7, rtx: 0, videoType: 'camera', pair: 3 },
+    { source: 'a-v0', owner: 'a', ssrc: 5, rtx: 6, videoType: 'desktop', pair: null, after: null },
+    { source: 'a-v0', owner: 'a', ssrc: 7, rtx: 0, videoType: 'camera', pair: 3, after: 9 },
   ]);
   assert.deepEqual(parseSpares([{ ssrc: 8, rtx: 9, pair: 4 }, { ssrc: 8, rtx: 9 }, { ssrc: -1, pair: 1 }, 7]), [{ ssrc: 8, rtx: 9, pair: 4 }]);
 });

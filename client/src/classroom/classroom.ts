@@ -614,7 +614,7 @@ export class Classroom {
     for (const kind of ['audio', 'video'] as const) {
       const map = sources
         .filter((source) => source.kind === kind && source.name && this.room?.participants.has(source.owner))
-        .map(({ name, owner, ssrc, rtx, videoType }) => ({ source: name, owner, ssrc, rtx, videoType, pair: null }));
+        .map(({ name, owner, ssrc, rtx, videoType }) => ({ source: name, owner, ssrc, rtx, videoType, pair: null, after: null }));
       if (map.length > 0) this.peer?.setMap(kind, map);
     }
   }

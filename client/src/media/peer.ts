@@ -4,7 +4,7 @@
 import type { Mapping, Spare } from '../signalling/bridge-channel';
 import type { Answer, Session, Source } from '../signalling/jingle';
 import { addSimulcast, buildOffer, Line, needsDependency, readAnswer, SentSsrcs, sentSsrcs } from './sdp';
-import { ReceiveSlot, SETTLE_MS, Slots } from './slots';
+import { ReceiveSlot, settle, Slots } from './slots';
 import type { Codec } from './codecs';
 import { applyEncodings, Purpose } from './encodings';
 
@@ -38,6 +38,8 @@ const SOURCE_SUFFIX: Record<Purpose, string> = { microphone: 'a0', camera: 'v0',
 
 /** Maps of audio and video come one after the other: wait this long and take both in one go. */
 const GATHER_MS = 15;
+/** How often to look whether the first picture of a slot's new owner is here. */
+const SETTLE_MS = 50;
 
 export class Peer {
   readonly pc: RTCPeerConnection;
@@ -49,6 +51,7 @@ export class Peer {
   private nextMid = 0;
   private codec: Codec = 'vp8';
   private updateTimer: ReturnType<typeof setTimeout> | null = null;
+  private settleTimer: ReturnType<typeof setTimeout> | null = null;
   private closed = false;
   private started = false;
 
@@ -122,17 +125,32 @@ export class Peer {
   }
 
   setMap(kind: 'audio' | 'video', map: Mapping[], spares: Spare[] = []): void {
-    const changed = this.slots.apply(kind, map, spares, performance.now());
+    const changed = this.slots.apply(kind, map, spares);
     if (changed.length === 0) return;
     this.options.events.onSlots();
-    if (changed.some((slot) => slot.settledAt > performance.now())) this.tellSettled();
+    this.settleSoon();
     this.updateSoon();
   }
 
-  private tellSettled(): void {
-    setTimeout(() => {
-      if (!this.closed) this.options.events.onSlots();
-    }, SETTLE_MS + 10);
+  /** Pictures of the one before are still on their way, or wait in the browser, when a slot changes hands: it is
+   * shown again when one came out that is later than all of those. */
+  private settleSoon(): void {
+    if (this.settleTimer || this.closed || this.slots.waiting().length === 0) return;
+    this.settleTimer = setTimeout(() => {
+      this.settleTimer = null;
+      if (this.closed) return;
+      const receivers = this.receivers();
+      const settled = this.slots.waiting().filter((slot) => {
+        const out = receivers.get(slot.mid)?.getSynchronizationSources().find((from) => from.source === slot.ssrc);
+        return out !== undefined && settle(slot, out.rtpTimestamp);
+      });
+      if (settled.length > 0) this.options.events.onSlots();
+      this.settleSoon();
+    }, SETTLE_MS);
+  }
+
+  private receivers(): Map<string | null, RTCRtpReceiver> {
+    return new Map(this.pc.getTransceivers().map((t) => [t.mid, t.receiver]));
   }
 
   release(match: (slot: ReceiveSlot) => boolean): void {
@@ -141,11 +159,10 @@ export class Peer {
 
   /** Receivers in use: whose, what, and the track. */
   received(): { slot: ReceiveSlot; track: MediaStreamTrack; receiver: RTCRtpReceiver }[] {
-    const byMid = new Map(this.pc.getTransceivers().map((t) => [t.mid, t]));
-    const now = performance.now();
+    const receivers = this.receivers();
     return this.slots.all.flatMap((slot) => {
-      const receiver = slot.mid ? byMid.get(slot.mid)?.receiver : undefined;
-      return slot.owner && slot.signalled && receiver && now >= slot.settledAt ? [{ slot, track: receiver.track, receiver }] : [];
+      const receiver = slot.mid ? receivers.get(slot.mid) : undefined;
+      return slot.owner && slot.signalled && receiver && slot.after === null ? [{ slot, track: receiver.track, receiver }] : [];
     });
   }
 
@@ -166,6 +183,7 @@ export class Peer {
     if (this.closed) return;
     this.closed = true;
     if (this.updateTimer) clearTimeout(this.updateTimer);
+    if (this.settleTimer) clearTimeout(this.settleTimer);
     this.pc.onconnectionstatechange = this.pc.oniceconnectionstatechange = null;
     this.pc.close();
   }

@@ -11,15 +11,13 @@ export interface ReceiveSlot {
   /** What browsers are to play in step has one stream id. It cannot be changed later. */
   readonly streamId: string;
   mid: string;
-  /** It has carried something. */
-  used: boolean;
   source: string | null;
   owner: string | null;
   videoType: 'camera' | 'desktop';
   /** The browser knows it. */
   signalled: boolean;
-  /** From when on what comes is the owner's, in ms. */
-  settledAt: number;
+  /** RTP timestamp of the last picture of the one before, until a later one came; null: what comes is the owner's. */
+  after: number | null;
 }
 
 /** Our bridge puts sound and camera of one person into one pair of slots. Of another all that is known is
@@ -32,15 +30,15 @@ export function streamIdOf(entry: Pick<Mapping, 'owner' | 'videoType' | 'pair'>)
 /** More than any class needs and any bridge gives (50 each in Jitsi's). */
 export const SLOTS_MAX = 128;
 
-/** Pictures of the one before are still on their way, or wait in the browser, when a slot changes hands. The
- * next one's begin later: the bridge holds them back. */
-export const SETTLE_MS = 600;
+/** How far behind the last picture of the one before another of his may be, in ticks of 90 kHz: longer than any
+ * stays on its way, shorter than numbers take to come round. */
+const STRAY_TICKS = 60 * 90_000;
 
 export class Slots {
   readonly all: ReceiveSlot[] = [];
 
   /** Takes a map over; a slot it does not mention stays. Returns slots that are new or changed hands. */
-  apply(kind: Kind, map: readonly Mapping[], spares: readonly Spare[], now: number): ReceiveSlot[] {
+  apply(kind: Kind, map: readonly Mapping[], spares: readonly Spare[]): ReceiveSlot[] {
     const changed: ReceiveSlot[] = [];
     for (const entry of map) {
       const slot = this.find(kind, entry.ssrc) ?? this.add(kind, entry, streamIdOf(entry));
@@ -51,8 +49,7 @@ export class Slots {
         other.source = other.owner = null;
         changed.push(other);
       }
-      if (slot.used && kind === 'video') slot.settledAt = now + SETTLE_MS;
-      slot.used = true;
+      if (slot.source !== entry.source) slot.after = entry.after;
       slot.source = entry.source;
       slot.owner = entry.owner;
       slot.videoType = entry.videoType;
@@ -77,6 +74,11 @@ export class Slots {
     return this.all.filter((slot) => !slot.signalled);
   }
 
+  /** Slots of which pictures of the one before may still come. */
+  waiting(): ReceiveSlot[] {
+    return this.all.filter((slot) => slot.owner !== null && slot.after !== null);
+  }
+
   private find(kind: Kind, ssrc: number): ReceiveSlot | undefined {
     return this.all.find((slot) => slot.ssrc === ssrc && slot.kind === kind);
   }
@@ -84,9 +86,16 @@ export class Slots {
   private add(kind: Kind, { ssrc, rtx }: { ssrc: number; rtx: number }, streamId: string): ReceiveSlot | null {
     if (this.all.length >= SLOTS_MAX) return null;
     const slot: ReceiveSlot = {
-      kind, ssrc, rtx, streamId, mid: '', used: false, source: null, owner: null, videoType: 'camera', signalled: false, settledAt: 0,
+      kind, ssrc, rtx, streamId, mid: '', source: null, owner: null, videoType: 'camera', signalled: false, after: null,
     };
     this.all.push(slot);
     return slot;
   }
+}
+
+/** A picture of this RTP timestamp came out of the slot. Returns whether it is the owner's first. */
+export function settle(slot: ReceiveSlot, timestamp: number): boolean {
+  if (slot.after === null || (slot.after - timestamp) >>> 0 < STRAY_TICKS) return false;
+  slot.after = null;
+  return true;
 }

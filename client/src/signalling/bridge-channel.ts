@@ -25,6 +25,8 @@ export interface Mapping {
   videoType: 'camera' | 'desktop';
   /** Slots for sound and picture that the bridge keeps for one person; null: it does not say. */
   pair: number | null;
+  /** The RTP timestamp after which pictures are this source's; null: the SSRC carried nothing before. */
+  after: number | null;
 }
 
 /** An SSRC that will carry something later. */
@@ -61,16 +63,14 @@ const strings = (value: unknown): string[] =>
 
 const isSsrc = (value: unknown): value is number =>
   typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= 0xffffffff;
-const pairOf = (entry: Record<string, unknown>): number | null => {
-  const { pair } = entry;
-  return typeof pair === 'number' && Number.isInteger(pair) && pair >= 0 ? pair : null;
-};
+const countOf = (value: unknown): number | null =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 0xffffffff ? value : null;
 const rtxOf = (entry: Record<string, unknown>): number => Math.max(0, Number(entry['rtx'] ?? 0) || 0);
 
 export function parseSpares(value: unknown): Spare[] {
   if (!Array.isArray(value)) return [];
   return value.flatMap((entry) => {
-    const pair = isObject(entry) ? pairOf(entry) : null;
+    const pair = isObject(entry) ? countOf(entry['pair']) : null;
     return isObject(entry) && pair !== null && isSsrc(entry['ssrc']) ? [{ ssrc: entry['ssrc'], rtx: rtxOf(entry), pair }] : [];
   });
 }
@@ -84,7 +84,9 @@ export function parseMappings(value: unknown): Mapping[] {
     if (typeof source !== 'string' || typeof owner !== 'string') continue;
     if (!isSsrc(ssrc)) continue;
     const desktop = String(entry['videoType'] ?? '').toLowerCase().startsWith('desktop');
-    out.push({ source, owner, ssrc, rtx: rtxOf(entry), videoType: desktop ? 'desktop' : 'camera', pair: pairOf(entry) });
+    out.push({
+      source, owner, ssrc, rtx: rtxOf(entry), videoType: desktop ? 'desktop' : 'camera', pair: countOf(entry['pair']), after: countOf(entry['after']),
+    });
   }
   return out;
 }

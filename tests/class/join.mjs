@@ -94,7 +94,7 @@ export async function look(p) {
 }
 
 // Each stream that comes in and goes out, for those who wonder why somebody is not seen or heard.
-async function streams() {
+export async function streams() {
     const out = [];
     for (const connection of window.__media.connections.filter(c => c.connectionState !== 'closed'))
         for (const s of (await connection.getStats()).values())

@@ -5,6 +5,7 @@
 #include "bridge/conference.h"
 
 #include "bridge/feed.h"
+#include "bridge/member.h"
 #include "proto/offer.h"
 #include "proto/red.h"
 #include "proto/rtcp.h"
@@ -570,6 +571,34 @@ static void a_picture_follows_its_voice(void **state)
     end(&class);
 }
 
+static void what_waits_for_a_slot_is_dropped_with_its_source(void **state)
+{
+    (void)state;
+    struct class class;
+    const struct conference_source two[] = {
+        sources[1], {.name = "t-v1", .kind = CONFERENCE_VIDEO, .ssrcs = {400}, .layer_count = 1}};
+    begin_with(&class, true, 180, 1);
+    put_teacher(&class, two, 2);
+    assert_int_equal(send_video(&class, 0, 1, 1, true), 0);
+    (void)drain(&class);
+    struct conference *c = class.conference;
+    struct member *m = c->members[class.pupil.index];
+    const struct member *teacher = c->members[class.teacher.index];
+    uint32_t source = teacher->sources[0]->index;
+    uint16_t index = m->by_source[source];
+    assert_int_not_equal(index, MEMBER_NO_EGRESS);
+    assert_int_equal(pacer_push(&m->pacer, PACER_TILE, &(struct pacer_item){source, 0, 100}), 0);
+    uint32_t at = m->resend_head;
+    receive_resend(c, m, &(struct member_resend){index, false, 0, 0});
+    receive_resend(c, m, &(struct member_resend){(uint16_t)(index - 1), true, 0, 0});
+    assert_int_equal(receive_bind(c, m, index, teacher->sources[1]), 0);
+    assert_int_equal(m->by_source[source], MEMBER_NO_EGRESS);
+    assert_int_equal(m->pacer.queued, 0);
+    assert_int_equal(m->resends[at % MEMBER_RESENDS].egress, MEMBER_NO_EGRESS);
+    assert_int_equal(m->resends[(at + 1) % MEMBER_RESENDS].egress, index - 1);
+    end(&class);
+}
+
 static void bad_endpoints_are_refused(void **state)
 {
     (void)state;
@@ -638,6 +667,7 @@ int main(void)
         cmocka_unit_test(slots_go_to_voices_that_are_heard),
         cmocka_unit_test(slots_are_as_many_as_set),
         cmocka_unit_test(a_picture_follows_its_voice),
+        cmocka_unit_test(what_waits_for_a_slot_is_dropped_with_its_source),
         cmocka_unit_test(bad_endpoints_are_refused),
         cmocka_unit_test(the_feed_holds_what_was_said),
     };

@@ -71,9 +71,18 @@ int receive_bind(struct conference *c, struct member *m, uint16_t index, const s
     return 0;
 }
 
+/* What waits to go out is dropped: elsewhere the source begins anew, and here another source's ring
+ * has other packets by these numbers. */
 void receive_unbind(struct member *m, uint16_t index)
 {
-    m->by_source[m->egress[index].source] = MEMBER_NO_EGRESS;
+    uint32_t source = m->egress[index].source;
+    m->by_source[source] = MEMBER_NO_EGRESS;
+    pacer_forget(&m->pacer, source);
+    for (uint32_t i = m->resend_tail; i != m->resend_head; i++) {
+        struct member_resend *resend = &m->resends[i % MEMBER_RESENDS];
+        if (resend->egress == index)
+            resend->egress = MEMBER_NO_EGRESS;
+    }
     egress_detach(&m->egress[index]);
 }
 
@@ -136,7 +145,6 @@ void receive_source_gone(struct member *m, const struct source *s)
 {
     uint16_t index = m->by_source[s->index];
     m->wish[s->index].granted = -1;
-    pacer_forget(&m->pacer, s->index);
     if (index == MEMBER_NO_EGRESS)
         return;
     receive_unbind(m, index);

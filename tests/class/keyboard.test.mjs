@@ -96,7 +96,11 @@ try {
         await pupil.press('Escape');
         await pupil.eval(() => document.querySelector('[data-testid=close-panel]')?.click());
         for (const p of [pupil, teacher]) {
+            await p.size(360, 640);
             await p.click('[data-testid=more]');
+            const out = await overhang(p);
+            if (out.length)
+                throw new Error(`menu: ${out.join('\n')}`);
             await p.click('[data-testid=settings]');
             await p.eval(() => {
                 const select = document.querySelector('[data-testid=language]');
@@ -107,12 +111,16 @@ try {
             await p.until('right to left', () => document.documentElement.dir === 'rtl', 5);
             await p.press('Escape');
         }
+        await teacher.size(1280, 800);
         for (const [width, height, where] of [[360, 640, 'telephone'], [1280, 800, 'desk']]) {
             for (const panel of ['none', 'chat', 'people']) {
                 await pupil.size(width, height);
                 if (panel === 'people' && width < 640) {
                     await pupil.click('[data-testid=more]');
                     await pupil.screenshot(`rtl-${where}-menu`);
+                    const out = await overhang(pupil);
+                    if (out.length)
+                        throw new Error(`menu: ${out.join('\n')}`);
                     await pupil.click('[data-testid=more-people]');
                 } else if (panel !== 'none')
                     await pupil.click(`[data-testid=${panel}]`);

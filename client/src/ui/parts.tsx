@@ -239,12 +239,22 @@ export interface MenuItem {
   checked?: boolean;
 }
 
+/** How far a menu keeps from the edges of the window. */
+const MENU_MARGIN = 8;
+
 /** A button with a menu below or above it; arrow keys move, Escape closes. */
 export function Menu(props: { label: string; items: MenuItem[]; button: ComponentChildren; class?: string; testId?: string }) {
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const trigger = useRef<HTMLButtonElement>(null);
   const list = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    const box = open && list.current?.getBoundingClientRect();
+    if (!box) return;
+    const over = Math.min(0, innerWidth - MENU_MARGIN - box.right);
+    const shift = over + Math.max(0, MENU_MARGIN - box.left - over);
+    if (shift !== 0) list.current?.style.setProperty('translate', `${shift}px`);
+  }, [open]);
   useEffect(() => {
     if (!open) return;
     const first = list.current?.querySelector<HTMLElement>('[role^=menuitem]');

@@ -192,7 +192,7 @@ function Screen(props: ScreenProps) {
       onClick={() => (engine.state.value.playing ? engine.pause() : engine.play())}
       style={view === 'gallery' && shown.length > 0 ? { 'grid-template-columns': `repeat(${cells.columns}, ${cells.width}px)`, 'grid-auto-rows': `${cells.height}px` } : {}}
     >
-      {shown.length === 0 && (
+      {shown.length === 0 && (playing || time > 0) && (
         <div class="player-rest">
           <Avatar name={names.get(focus) ?? '?'} id={focus} />
           <p dir="auto">{names.get(focus) ?? t('nobody-on-screen')}</p>

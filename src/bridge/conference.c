@@ -6,7 +6,6 @@
 
 #include "bridge/member.h"
 #include "proto/offer.h"
-#include "proto/opus.h"
 #include "proto/red.h"
 
 #define REFRESH_INTERVAL (100 * USEC_PER_MSEC)
@@ -31,6 +30,7 @@ struct conference *conference_new(uint64_t seed)
     c->own_ssrc = conference_random(c) | 1;
     (void)snprintf(c->cname, sizeof(c->cname), "%08x", conference_random(c)); /* always fits */
     speaker_init(&c->speaker);
+    voices_init(&c->voices, VOICES_DEFAULT);
     c->by_name = map_new(CONFERENCE_ENDPOINTS_MAX, seed);
     c->source_by_name = map_new(CONFERENCE_SOURCES_ALL, seed);
     c->notice_slots = calloc((size_t)2 * MEMBER_SLOTS, sizeof(*c->notice_slots));
@@ -43,6 +43,12 @@ void conference_set_slots(struct conference *c, unsigned slots)
 {
     assert(slots > 0 && slots <= MEMBER_SLOTS);
     c->slots = slots;
+}
+
+void conference_set_voices(struct conference *c, unsigned voices)
+{
+    assert(voices > 0 && voices <= CONFERENCE_VOICES_MAX);
+    c->voices.most = voices;
 }
 
 static void free_member(struct member **member)
@@ -156,6 +162,7 @@ static struct member *new_member(struct conference *c, usec_t now, const char *i
     (void)slice_copy(slice_str(id), m->id, sizeof(m->id)); /* checked before */
     estimate_init(&m->estimate, now, conference_random(c));
     pacer_init(&m->pacer, now);
+    sound_join(m);
     m->stats_at = now + 10 * USEC_PER_SEC;
     return m;
 }
@@ -204,6 +211,7 @@ static void index_ssrcs(struct member *m)
 
 static void remove_source(struct conference *c, struct source *s)
 {
+    voices_drop(&c->voices, c->now, &s->voice);
     for (uint32_t i = 0; i < c->member_end; i++)
         if (c->members[i])
             receive_source_gone(c->members[i], s);
@@ -279,6 +287,7 @@ static void update_source(struct conference *c, usec_t now, struct source *s,
         return;
     if (!source_live(s)) {
         s->recorded = -1;
+        voices_drop(&c->voices, now, &s->voice);
         for (uint32_t i = 0; i < c->member_end; i++) {
             struct member *m = c->members[i];
             if (m && m->by_source[s->index] != MEMBER_NO_EGRESS)
@@ -472,18 +481,6 @@ static const struct member_ssrc *find_ssrc(struct member *m, uint32_t ssrc)
     return NULL;
 }
 
-/* Levels weigh what the packet holds: by the timestamps where they follow, else one step. */
-static void hear(struct conference *c, usec_t now, struct source *s,
-                 const struct ring_packet *entry)
-{
-    struct slice payload = ring_payload(&s->ring, entry);
-    unsigned samples;
-    unsigned steps = 1;
-    if (opus_duration(payload, &samples) == 0 && samples > SPEAKER_STEP_SAMPLES)
-        steps = (samples + SPEAKER_STEP_SAMPLES / 2) / SPEAKER_STEP_SAMPLES;
-    speaker_level(&c->speaker, now, s->owner, entry->level & 0x7f, steps);
-}
-
 /* Whether somebody may be waiting for a layer that this packet shows to be on. */
 static bool wakes_layer(const struct source *s, const struct ring_packet *entry)
 {
@@ -509,11 +506,12 @@ static int take_packet(struct conference *c, usec_t now, struct source *s, unsig
     const struct ring_packet *entry = ring_get(&s->ring, number);
     if (wakes_layer(s, entry))
         c->layers_dirty = true;
-    if (entry->has_level && !entry->late)
-        hear(c, now, s, entry);
     if (c->capturing)
         capture_packet(c, now, s, number);
-    conference_add_pending(c, s, number);
+    if (s->state.kind == CONFERENCE_AUDIO)
+        sound_take(c, now, s, number);
+    else
+        conference_add_pending(c, s, number);
     return 0;
 }
 
@@ -636,6 +634,7 @@ static void tick_all(struct conference *c, usec_t now)
         c->speaker_dirty = c->notice_dirty = c->order_dirty = true;
         capture_speaker(c, now);
     }
+    sound_tick(c, now);
     if (c->layers_dirty || now >= c->refresh_at)
         refresh(c, now);
     share_update(c, now);

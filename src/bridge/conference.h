@@ -15,7 +15,8 @@
 #define CONFERENCE_SOURCES_MAX 4 /* sources of one endpoint */
 #define CONFERENCE_LAYERS_MAX 3  /* of one source: as many SSRCs, or spatial layers of one */
 #define CONFERENCE_ENDPOINTS_MAX 1000
-#define CONFERENCE_UNTOLD (-2) /* no wish was told yet */
+#define CONFERENCE_VOICES_MAX 50 /* passed on at a time */
+#define CONFERENCE_UNTOLD (-2)   /* no wish was told yet */
 /* RTP header, extensions with a dependency descriptor of 255 bytes, number of a resent packet,
  * head of the payload. */
 #define CONFERENCE_HEADER_MAX 304
@@ -61,7 +62,7 @@ struct conference_endpoint {
     char person[64]; /* for the recording; may be empty */
     /* SSRC rewriting with maps; else classic: on the source's first SSRC and RTX. Never changes. */
     bool rewriting;
-    bool staff;
+    bool staff; /* if it speaks, everybody hears it */
     const struct conference_source *sources;
     size_t source_count;
     struct conference_wishes wishes;
@@ -81,6 +82,7 @@ struct conference_counters {
     uint64_t duplicates;    /* seen before */
     uint64_t repaired;      /* came by RTX or RED */
     uint64_t withheld;      /* muted, blocked or switched off */
+    uint64_t unheard;       /* sound not passed on: silence, or others were louder */
     uint64_t nacks_sent;    /* sequence numbers asked for */
     uint64_t nacks_served;  /* sequence numbers resent */
     uint64_t nacks_refused; /* no longer there, too soon, too often, over the share of resends */
@@ -99,6 +101,8 @@ struct conference *conference_new(uint64_t seed);
 /* Slots of each kind for a rewriting receiver that comes from now on: 1 to 50, which is what it is
  * at first. */
 void conference_set_slots(struct conference *conference, unsigned slots);
+/* Voices passed on at a time, from now on: 1 to CONFERENCE_VOICES_MAX; 3 at first. */
+void conference_set_voices(struct conference *conference, unsigned voices);
 void conference_free(struct conference **conference);
 
 /* Adds the endpoint or brings it to this state; everything is copied. `user` comes back in packets.

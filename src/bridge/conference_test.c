@@ -448,6 +448,7 @@ static void slots_go_to_voices_that_are_heard(void **state)
     struct class class;
     struct conference_notice notice;
     begin(&class, true, 0);
+    conference_set_voices(class.conference, SLOTS);
     for (unsigned i = 0; i < VOICES; i++) {
         struct conference_source voice = {
             .kind = CONFERENCE_AUDIO, .ssrcs = {1000 + i}, .layer_count = 1};

@@ -150,6 +150,7 @@ static void switch_to(struct egress *e, usec_t now, const struct source *s,
     e->resync = e->squeeze = false;
     e->codec = packet->codec;
     e->report_at = now;
+    e->spell = s->voice.spell;
 }
 
 /* Whether the stream goes on with this key frame: with the wanted stream, or with another codec. */
@@ -220,21 +221,23 @@ bool egress_forward(struct egress *e, usec_t now, const struct source *s,
                     const struct ring_packet *packet, struct rewritten *ret_out,
                     bool *ret_late_start)
 {
-    bool empty = false;
+    bool empty = false, begins = false;
     *ret_late_start = false;
     if (now < e->usable_at)
         return false;
     if (e->kind == CONFERENCE_VIDEO) {
         if (!forward_video(e, now, s, packet, ret_late_start, &empty))
             return false;
-    } else if (e->resync) {
+    } else if (e->resync || e->spell != s->voice.spell) {
         if (packet->late)
             return false;
         switch_to(e, now, s, packet);
+        begins = true; /* RFC 3551 4.1 */
     }
     if (!rewrite_map(&e->rewrite, packet, ret_out))
         return false;
     ret_out->empty = empty;
+    ret_out->marker |= begins;
     if (e->kind == CONFERENCE_VIDEO && !empty)
         fit_layers(e, s, packet, ret_out);
     return true;

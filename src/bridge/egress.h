@@ -37,6 +37,7 @@ struct egress {
     bool resync;      /* begins anew: video with a key frame */
     bool squeeze;     /* base frames only, until the switch down is done */
     bool limited;     /* by bandwidth */
+    uint32_t spell;   /* of its voice */
     bool sent_short;  /* one gave way that could still have been asked for */
     uint16_t sent_slots;
     uint16_t last_sent;        /* outgoing sequence number sent last */

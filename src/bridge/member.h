@@ -1,6 +1,6 @@
 /* What a conference is made of, for the files that make it up: conference.c (who is in, what comes
- * in), receive.c (one receiver's packets out), reports.c (RTCP both ways), share.c (who gets what),
- * notices.c (what signal is told), capture.c (the feed). */
+ * in), receive.c (one receiver's packets out), sound.c (whose voice goes to whom), reports.c (RTCP
+ * both ways), share.c (who gets what), notices.c (what signal is told), capture.c (the feed). */
 #ifndef BRIDGE_MEMBER_H
 #define BRIDGE_MEMBER_H
 
@@ -13,6 +13,7 @@
 #include "bridge/pacer.h"
 #include "bridge/source.h"
 #include "bridge/speaker.h"
+#include "bridge/voices.h"
 
 #define MEMBER_SLOTS 50 /* of each kind, for a rewriting receiver */
 #define MEMBER_SPARES 4 /* of these, told before they are needed */
@@ -93,7 +94,15 @@ struct member {
     /* Sharing the bandwidth. */
     bool share_dirty;
     bool any_limited;
-    bool low;            /* nothing but small pictures that jerk */
+    bool low;       /* nothing but small pictures that jerk */
+    bool can_probe; /* as of the last tick */
+    /* The last stage: of the voices only the loudest, and staff. */
+    bool narrow;
+    uint64_t narrow_need; /* bit/s that were too much */
+    usec_t narrow_at;     /* when that changed */
+    usec_t tight_since;   /* the way carries less than all voices; 0: all */
+    usec_t trial_until;   /* all are sent to see whether it carries them; 0: no trial */
+    usec_t try_after;
     uint64_t used_bps;   /* of what was granted, sound and resends */
     uint64_t shared_bps; /* the estimate when it was shared last */
     usec_t share_at;
@@ -134,6 +143,7 @@ struct conference {
     struct allocate_source *share; /* scratch of one allocation */
     uint32_t *share_index;
     struct speaker speaker;
+    struct voices voices;
     /* Packets put into rings and not yet given to all receivers. */
     struct conference_pending pending[CONFERENCE_PENDING];
     size_t pending_count;
@@ -188,8 +198,8 @@ uint16_t slots_give(struct conference *conference, struct member *member,
 void slots_prepare(struct conference *conference, struct member *member);
 /* Moves granted pictures to the slots beside their voices. What moves begins anew. */
 void slots_pair_up(struct conference *conference, struct member *member);
-/* With more voices than slots, those heard lately get one. */
-void slots_tick(struct conference *conference, struct member *member, usec_t now);
+/* With more voices than slots, those that are heard get one. */
+void slots_tick(struct conference *conference, struct member *member);
 unsigned slots_pair(uint16_t index);
 /* Whether nothing was ever sent on the pair. */
 bool slots_spare(const struct member *member, unsigned pair);
@@ -217,6 +227,21 @@ bool receive_waits(const struct member *member);
 void receive_resend(struct conference *conference, struct member *member,
                     const struct member_resend *resend);
 void receive_done(struct member *member);
+
+/* sound.c */
+struct sound_share {
+    uint64_t least;   /* bit/s that go out in any case */
+    uint64_t lacking; /* that would, if the way carried them */
+};
+void sound_join(struct member *member);
+/* A packet of sound was put into the ring. */
+void sound_take(struct conference *conference, usec_t now, struct source *source, uint32_t number);
+bool sound_goes(const struct conference *conference, const struct member *member,
+                const struct source *source);
+/* What of the sound the way of that rate gets. */
+void sound_share(struct conference *conference, struct member *member, usec_t now, uint64_t bps,
+                 struct sound_share *ret_share);
+void sound_tick(struct conference *conference, usec_t now);
 
 /* reports.c */
 int reports_input(struct conference *conference, struct member *member, usec_t now,

@@ -270,8 +270,12 @@ static size_t poll_media(struct conference *c, struct member *m, usec_t now,
         uint16_t index = m->by_source[p->source];
         if (index == MEMBER_NO_EGRESS)
             continue;
-        if (m->egress[index].kind == CONFERENCE_VIDEO)
-            queue_picture(c, m, &m->egress[index], c->sources[p->source], p->number);
+        struct egress *e = &m->egress[index];
+        const struct source *s = c->sources[p->source];
+        if (e->kind == CONFERENCE_VIDEO)
+            queue_picture(c, m, e, s, p->number);
+        else if (!sound_goes(c, m, s))
+            e->resync = true;
         else if (put_media(c, m, now, index, p->number, &out[count]))
             count++;
     }
@@ -543,7 +547,7 @@ void receive_tick(struct conference *c, struct member *m, usec_t now)
             m->sender_reports = true;
     }
     if (m->rewriting)
-        slots_tick(c, m, now);
-    bool can_probe = m->any_limited && probe_egress(c, m, now);
-    m->probe_budget = (int64_t)estimate_tick(&m->estimate, now, can_probe);
+        slots_tick(c, m);
+    m->can_probe = (m->any_limited || m->narrow) && probe_egress(c, m, now);
+    m->probe_budget = (int64_t)estimate_tick(&m->estimate, now, m->can_probe);
 }

@@ -429,12 +429,14 @@ void share_tick(struct conference *c, struct member *m, usec_t now)
     m->share_dirty = false;
     m->share_at = now + SHARE_INTERVAL;
     m->shared_bps = bps;
+    struct sound_share sound;
+    sound_share(c, m, now, bps, &sound);
     uint64_t taken =
         ((uint64_t)meter_rate(&m->audio_bytes, now) + (uint64_t)meter_rate(&m->resend_bytes, now)) *
         8;
     size_t count = collect(c, m, now);
     m->used_bps = taken + divide(c, m, now, count, bps > taken ? bps - taken : 0);
     apply(c, m, now, count);
-    estimate_want(&m->estimate, m->any_limited ? whole_need(c, count, taken) : 0,
-                  (uint64_t)meter_rate(&m->audio_bytes, now) * 8);
+    uint64_t need = m->any_limited || m->narrow ? whole_need(c, count, taken + sound.lacking) : 0;
+    estimate_want(&m->estimate, need, sound.least);
 }

@@ -208,7 +208,7 @@ void slots_pair_up(struct conference *c, struct member *m)
     }
 }
 
-void slots_tick(struct conference *c, struct member *m, usec_t now)
+void slots_tick(struct conference *c, struct member *m)
 {
     if (pair_count(m) < c->slots)
         return; /* nobody waits */
@@ -217,7 +217,7 @@ void slots_tick(struct conference *c, struct member *m, usec_t now)
         if (!s || s->owner == m->seat || s->state.kind != CONFERENCE_AUDIO ||
             m->by_source[i] != MEMBER_NO_EGRESS || !source_live(s))
             continue;
-        if (now - s->streams[0].last_packet < SLOT_IDLE && s->streams[0].started)
+        if (s->voice.place != VOICE_OUT)
             (void)slots_give(c, m, s); /* none free: counted */
     }
 }

@@ -297,6 +297,7 @@ static void note_audio(struct source *s, usec_t now, const struct rtp_packet *pa
 {
     s->layers[0].last_packet = now;
     meter_add(&s->layers[0].bytes[0], now, (uint32_t)packet->payload.len);
+    meter_add(&s->layers[0].frames[0], now, 1);
     struct slice level;
     if (rtp_extension_find(packet, OFFER_EXT_AUDIO_LEVEL, &level) && level.len > 0) {
         entry->has_level = true;

@@ -12,6 +12,7 @@
 #include "bridge/meter.h"
 #include "bridge/rewrite.h"
 #include "bridge/target.h"
+#include "bridge/voices.h"
 #include "proto/rtcp.h"
 #include "proto/rtp.h"
 
@@ -77,6 +78,7 @@ struct source {
     uint32_t index;                 /* in the conference */
     uint32_t owner;                 /* seat */
     uint32_t feed_number;
+    struct voice voice; /* audio */
     struct ring ring;
     struct source_stream streams[CONFERENCE_LAYERS_MAX];
     struct source_layer layers[CONFERENCE_LAYERS_MAX];

@@ -284,6 +284,8 @@ static struct room *room_make(struct worker *worker, const char *id)
     room->conference = conference_new(random_u64());
     if (room->conference && worker->config.slots > 0)
         conference_set_slots(room->conference, worker->config.slots);
+    if (room->conference && worker->config.voices > 0)
+        conference_set_voices(room->conference, worker->config.voices);
     if (!room->conference || map_put(worker->rooms, slice_str(id), room)) {
         conference_free(&room->conference);
         free(room);

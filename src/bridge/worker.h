@@ -46,6 +46,7 @@ struct worker_config {
     unsigned number;         /* below WORKER_COUNT_MAX */
     uint64_t boot;           /* which process; goes into feeds */
     unsigned slots;          /* as in conference_set_slots; 0: as many as there can be */
+    unsigned voices;         /* as in conference_set_voices; 0: as many as usual */
     bool single;             /* one packet per system call, through OpenSSL: to compare with */
     struct worker_handler handler;
 };

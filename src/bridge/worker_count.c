@@ -17,6 +17,7 @@ static const struct {
     MEDIA(unknown_ssrc, "media_refused_total{reason=\"unknown ssrc\"}"),
     MEDIA(duplicates, "media_refused_total{reason=\"duplicate\"}"),
     MEDIA(withheld, "media_refused_total{reason=\"withheld\"}"),
+    MEDIA(unheard, "sound_unheard_total"),
     MEDIA(repaired, "media_repaired_total"),
     MEDIA(nacks_sent, "nacks_sent_total"),
     MEDIA(nacks_served, "nacks_served_total"),

@@ -135,6 +135,7 @@ static struct bench *bench_new(void)
             .metrics = b->metrics[i],
             .witness = b->page,
             .number = i,
+            .voices = CLIENTS, /* all talk at once */
             .handler = {on_state, on_notice, on_feed, on_peer_lost, b},
         };
         assert_int_equal(worker_new(&config, &b->workers[i]), 0);

@@ -196,6 +196,8 @@ static int start(struct bridge *b)
         .boot = boot,
         .slots =
             (unsigned)json_integer_value(json_object_get(child_settings(b->child), "media.slots")),
+        .voices =
+            (unsigned)json_integer_value(json_object_get(child_settings(b->child), "media.voices")),
         .single = json_is_false(json_object_get(child_settings(b->child), "media.batching")),
         .handler = {on_state, on_notice, on_feed, on_peer_lost, b},
     };

@@ -91,6 +91,8 @@ static const struct key keys[] = {
      "Streams of each kind that a client with SSRC rewriting is sent side by side; with fewer, "
      "voices "
      "that are silent make room for others."},
+    {"media.voices", NUMBER, "3", "bridge", 0, "voices", 1, 50,
+     "People who are heard at a time: the loudest. Staff who speak are among them in any case."},
 
     {"turn", SWITCH, "no", "edge", 0, 0, 0, 0,
      "Starts coturn (Debian package): a relay for networks that let media through in no other way. "

@@ -23,7 +23,7 @@ void sender_init(struct sender *s, struct pipe *up, uint32_t base, uint64_t seed
     *s = (struct sender){.up = up, .random = seed + base, .audio = true, .video = true};
     s->skew = (usec_t)(next_random(s) % 100000) * USEC_PER_MSEC;
     s->temporal = true;
-    s->level = 127;
+    s->level = 60;
     s->audio_packet = 20 * USEC_PER_MSEC;
     s->audio_bytes = 79;
     s->audio_ssrc = base + 20;

@@ -255,6 +255,7 @@ static void media_waits_for_its_map(void **state)
     (void)state;
     static struct world w;
     world_init(&w, 16);
+    conference_set_voices(w.conference, 6);
     struct pipe_shape far = {.delay = 150 * USEC_PER_MSEC};
     for (int i = 0; i < 6; i++) {
         (void)world_join(&w, true, true, i % 2 ? CLEAN : far);
@@ -752,6 +753,7 @@ static void a_restless_class(uint64_t seed)
 {
     static struct world w;
     world_init(&w, seed);
+    conference_set_voices(w.conference, 8);
     struct pipe_shape shape = LOSSY;
     shape.loss = 0.03;
     for (int i = 0; i < 8; i++)

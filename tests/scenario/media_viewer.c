@@ -15,6 +15,8 @@ enum { NACKS = 100, NACK_TRIES = 8 };
 #define NACK_REPEAT (120 * USEC_PER_MSEC)
 #define GIVE_UP (800 * USEC_PER_MSEC)
 #define STUCK (400 * USEC_PER_MSEC)
+#define SOUND_STEP (20 * USEC_PER_MSEC)
+#define ONSET_PAUSE (300 * USEC_PER_MSEC)
 
 void viewer_init(struct viewer *v, struct pipe *up)
 {
@@ -112,15 +114,44 @@ static void note_offset(struct viewer_stream *s, uint32_t timestamp, uint64_t ca
     s->has_offset = true;
 }
 
+static uint64_t captured_at(struct slice sound)
+{
+    struct reader r = reader_of(sound);
+    reader_skip(&r, 1);
+    return reader_u64(&r);
+}
+
+/* A sound that came now, the first time or again. */
+static void note_sound(struct viewer_stream *s, uint64_t captured)
+{
+    uint64_t step = captured / SOUND_STEP;
+    uint64_t bit = 1;
+    if (step > s->sound_newest) {
+        uint64_t ahead = step - s->sound_newest;
+        if (ahead * SOUND_STEP > ONSET_PAUSE)
+            s->onset = (usec_t)captured;
+        s->sound_window = ahead < 64 ? s->sound_window << ahead : 0;
+        s->sound_newest = step;
+    } else if (s->sound_newest - step < 64) {
+        bit = 1ULL << (s->sound_newest - step);
+    } else {
+        return;
+    }
+    s->sounds += !(s->sound_window & bit);
+    s->sound_window |= bit;
+}
+
 static void take_audio(struct viewer_stream *s, usec_t now, const struct rtp_packet *packet)
 {
+    struct slice sound = packet->payload;
+    note_sound(s, captured_at(sound));
+    s->audio_holes += s->audio_packets > 0 && packet->sequence != (uint16_t)(s->audio_sequence + 1);
+    s->audio_sequence = packet->sequence;
     if (s->last_audio > 0)
         s->longest_silence = usec_max(s->longest_silence, now - s->last_audio);
     s->last_audio = now;
     s->audio_packets++;
-    struct reader r = reader_of(packet->payload);
-    reader_skip(&r, 1);
-    note_offset(s, packet->timestamp, reader_u64(&r), OFFER_CLOCK_AUDIO);
+    note_offset(s, packet->timestamp, captured_at(sound), OFFER_CLOCK_AUDIO);
 }
 
 /* False: it was here before. */

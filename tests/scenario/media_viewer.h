@@ -73,6 +73,12 @@ struct viewer_stream {
     uint64_t audio_packets;
     usec_t last_audio;
     usec_t longest_silence;
+    uint16_t audio_sequence; /* of the last packet */
+    uint64_t audio_holes;    /* packets that did not follow the one before */
+    uint64_t sounds;         /* different ones */
+    uint64_t sound_newest;   /* in steps of 20 ms */
+    uint64_t sound_window;   /* which of the last ones came */
+    usec_t onset;            /* when the first sound after a pause was made */
     /* Sender reports. */
     uint64_t sr_ntp;
     uint32_t sr_rtp;

@@ -2,8 +2,10 @@
  * What comes out must be well-formed and within its bounds. */
 #include <stdlib.h>
 
-#include "bridge/conference.h"
 #include "bridge/feed.h"
+#include "bridge/member.h"
+#include "proto/offer.h"
+#include "proto/red.h"
 #include "proto/rtcp.h"
 #include "proto/rtp.h"
 
@@ -37,6 +39,8 @@ static void put(struct class *c, unsigned who, uint8_t flags)
         .id = "a",
         .rewriting = who != 0,
         .staff = who == 1,
+        .red = who != 2,
+        .encrypted = flags & 64,
         .sources = sources,
         .source_count = flags & 8 ? 1 : 2,
         .wishes = {.last_n = flags & 16 ? 1 : -1,
@@ -74,6 +78,10 @@ static void check_packet(const struct conference_packet *packet)
     struct rtcp_packet rtcp;
     if (!packet->rtcp) {
         check(rtp_parse(whole, &rtp) == 0);
+        struct red red;
+        if (rtp.payload_type == OFFER_PT_RED)
+            check(red_parse(rtp.payload, &red) == 0 && red.count > 1 &&
+                  red.count <= PROTECT_MAX + 1);
         return;
     }
     int err;
@@ -127,7 +135,12 @@ static void step(struct class *c, struct reader *r)
         break;
     default:
         conference_set_feed(c->conference, c->now, what & 128 ? c->feed : NULL, what & 8);
-        c->now += (usec_t)reader_u8(r) * 10000;
+        bytes = reader_bytes(r, 1);
+        c->now += r->failed ? 0 : (usec_t)bytes.data[0] * 10000;
+        /* As after losses. */
+        if (c->present[who] && !r->failed)
+            conference_member(c->conference, c->seats[who])->protect.distance =
+                bytes.data[0] % (PROTECT_MAX + 1);
     }
     if (what & 8)
         drain(c);

@@ -162,7 +162,7 @@ static struct member *new_member(struct conference *c, usec_t now, const char *i
     (void)slice_copy(slice_str(id), m->id, sizeof(m->id)); /* checked before */
     estimate_init(&m->estimate, now, conference_random(c));
     pacer_init(&m->pacer, now);
-    sound_join(m);
+    sound_join(m, now);
     m->stats_at = now + 10 * USEC_PER_SEC;
     return m;
 }
@@ -386,6 +386,8 @@ int conference_put(struct conference *c, usec_t now, const struct conference_end
     }
     m->user = user;
     m->staff = endpoint->staff;
+    m->red = endpoint->red;
+    m->encrypted = endpoint->encrypted;
     memcpy(m->person, endpoint->person, sizeof(m->person));
     err = share_set_wishes(m, &endpoint->wishes);
     if (!err)
@@ -515,8 +517,8 @@ static int take_packet(struct conference *c, usec_t now, struct source *s, unsig
     return 0;
 }
 
-/* Redundant audio (RFC 2198): the packet's own block goes on as Opus, as not every receiver reads
- * the rest; what it repeats of packets that did not come takes their place. */
+/* Redundant audio (RFC 2198): the packet's own block goes on, with what its receivers need of the
+ * rest; what it repeats of packets that did not come takes their place. */
 static int take_redundant(struct conference *c, usec_t now, struct source *s,
                           const struct rtp_packet *packet)
 {

@@ -17,9 +17,9 @@
 #define CONFERENCE_ENDPOINTS_MAX 1000
 #define CONFERENCE_VOICES_MAX 50 /* passed on at a time */
 #define CONFERENCE_UNTOLD (-2)   /* no wish was told yet */
-/* RTP header, extensions with a dependency descriptor of 255 bytes, number of a resent packet,
- * head of the payload. */
-#define CONFERENCE_HEADER_MAX 304
+/* RTP header, extensions with a dependency descriptor of 255 bytes, number of a resent packet, head
+ * of the payload; or, of sound, what it repeats. */
+#define CONFERENCE_HEADER_MAX 440
 
 struct conference;
 struct feed; /* bridge/feed.h: where recorded packets go */
@@ -62,7 +62,9 @@ struct conference_endpoint {
     char person[64]; /* for the recording; may be empty */
     /* SSRC rewriting with maps; else classic: on the source's first SSRC and RTX. Never changes. */
     bool rewriting;
-    bool staff; /* if it speaks, everybody hears it */
+    bool staff;     /* if it speaks, everybody hears it */
+    bool red;       /* takes redundant audio (RFC 2198) */
+    bool encrypted; /* what it sends, end to end: it can only be passed on as it is */
     const struct conference_source *sources;
     size_t source_count;
     struct conference_wishes wishes;

@@ -264,6 +264,91 @@ static void redundant_audio_goes_on_as_opus_and_fills_holes(void **state)
     end(&class);
 }
 
+/* What the pupil says to have lost of the teacher's voice, so far. */
+static void report_loss(struct class *class, uint32_t highest, uint8_t fraction)
+{
+    uint8_t bytes[64];
+    struct writer w = writer_of(bytes, sizeof(bytes));
+    struct rtcp_report report = {.ssrc = 100, .highest = highest, .fraction_lost = fraction};
+    rtcp_put_rr(&w, 1, &report, 1);
+    assert_int_equal(conference_input_rtcp(class->conference, class->now, class->pupil,
+                                           slice_of(bytes, writer_len(&w))),
+                     0);
+}
+
+/* The payload of the next packet of sound that goes out. */
+static struct slice next_sound(struct class *class, uint16_t sequence, struct rtp_packet *packet)
+{
+    static uint8_t bytes[512];
+    class->now += 20000 - CONFERENCE_GATHER;
+    assert_int_equal(send_audio(class, sequence), 0);
+    const struct conference_packet *p = find_rtp(class, drain(class), true, packet);
+    assert_non_null(p);
+    assert_true(p->rtp_header_len == packet->payload.data - p->header || p->payload.len > 0);
+    size_t clear = p->header_len - p->rtp_header_len;
+    memcpy(bytes, p->header + p->rtp_header_len, clear);
+    memcpy(bytes + clear, p->payload.data, p->payload.len);
+    return slice_of(bytes, clear + p->payload.len);
+}
+
+static void set_up_loss(struct class *class, bool red, bool encrypted)
+{
+    begin(class, false, CONFERENCE_UNTOLD);
+    struct conference_endpoint pupil = {
+        .id = "p", .red = red, .wishes = {.last_n = -1, .assumed_bandwidth_bps = 2500000}};
+    assert_int_equal(conference_put(class->conference, class->now, &pupil, class, &class->pupil),
+                     0);
+    struct conference_endpoint teacher = {
+        .id = "t", .encrypted = encrypted, .sources = sources, .source_count = 2};
+    assert_int_equal(conference_put(class->conference, class->now, &teacher, NULL, &class->teacher),
+                     0);
+}
+
+static void loss_is_met_with_copies(void **state)
+{
+    (void)state;
+    for (unsigned kind = 0; kind < 3; kind++) {
+        struct class class;
+        struct rtp_packet packet;
+        set_up_loss(&class, kind != 1, kind == 2);
+        uint16_t sequence = 0;
+        for (uint32_t i = 0; i < 5; i++) {
+            for (unsigned k = 0; k < 100; k++) {
+                (void)next_sound(&class, ++sequence, &packet);
+                if (i == 0)
+                    assert_int_equal(packet.payload_type, OFFER_PT_OPUS);
+            }
+            report_loss(&class, 100 * (i + 1), 77);
+        }
+        struct slice payload = next_sound(&class, ++sequence, &packet);
+        if (kind > 0) { /* not negotiated; or encrypted end to end */
+            assert_int_equal(packet.payload_type, OFFER_PT_OPUS);
+            assert_true(slice_eq_str(payload, "\x78sound"));
+            end(&class);
+            continue;
+        }
+        struct red red;
+        uint16_t before = packet.sequence;
+        assert_int_equal(packet.payload_type, OFFER_PT_RED);
+        assert_int_equal(red_parse(payload, &red), 0);
+        assert_int_equal(red.count, 3);
+        for (unsigned i = 0; i < 3; i++) {
+            assert_int_equal(red.blocks[i].payload_type, OFFER_PT_OPUS);
+            assert_int_equal(red.blocks[i].offset, (2 - i) * 960);
+            assert_true(slice_eq_str(red.blocks[i].data, "\x78sound"));
+        }
+        /* Over a hole nothing is repeated: the copies' numbers follow from their place. */
+        sequence++;
+        (void)next_sound(&class, ++sequence, &packet);
+        assert_int_equal(packet.payload_type, OFFER_PT_OPUS);
+        assert_int_equal((uint16_t)(packet.sequence - before), 2);
+        payload = next_sound(&class, ++sequence, &packet);
+        assert_int_equal(red_parse(payload, &red), 0);
+        assert_int_equal(red.count, 2);
+        end(&class);
+    }
+}
+
 static void rewritten_audio_waits_for_its_map(void **state)
 {
     (void)state;
@@ -659,6 +744,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(classic_audio_goes_on_its_own_ssrc_at_once),
         cmocka_unit_test(redundant_audio_goes_on_as_opus_and_fills_holes),
+        cmocka_unit_test(loss_is_met_with_copies),
         cmocka_unit_test(rewritten_audio_waits_for_its_map),
         cmocka_unit_test(video_starts_with_a_key_frame_of_the_layer),
         cmocka_unit_test(nack_is_served_as_rtx),

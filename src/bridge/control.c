@@ -216,6 +216,8 @@ static int parse_endpoint(json_t *root, struct arena *arena, struct control_mess
         (void)slice_copy(slice_str(person), endpoint->person, sizeof endpoint->person);
     endpoint->rewriting = json_is_true(json_object_get(root, "rewriting"));
     endpoint->staff = json_is_true(json_object_get(root, "staff"));
+    endpoint->red = json_is_true(json_object_get(root, "red"));
+    endpoint->encrypted = json_is_true(json_object_get(root, "encrypted"));
     int err = parse_ice(root, arena, &message->ice);
     if (err == 0)
         err = parse_sources(json_object_get(root, "sources"), arena, endpoint);

@@ -8,7 +8,8 @@
 static const char ENDPOINT[] =
     "{\"conference\":\"c1\",\"endpoint\":\"1a2b3c4d\",\"ice\":{\"ufrag\":\"0abcd\",\"pwd\":"
     "\"0123456789012345678901\",\"remote_ufrag\":null,\"remote_pwd\":null},\"fingerprint\":null,"
-    "\"rewriting\":true,\"staff\":false,\"person\":null,\"sources\":[{\"name\":\"1a2b3c4d-v0\","
+    "\"rewriting\":true,\"red\":true,\"staff\":false,\"person\":null,\"sources\":[{\"name\":"
+    "\"1a2b3c4d-v0\","
     "\"kind\":\"video\",\"videoType\":\"desktop\",\"muted\":true,\"blocked\":false,"
     "\"ssrcs\":[11,12,4294967295],\"rtx\":[21,22,0]},{\"name\":\"1a2b3c4d-a0\",\"kind\":\"audio\","
     "\"ssrcs\":[31]}],\"constraints\":{\"lastN\":5,\"selectedSources\":[\"x-v0\",7,\"\"],"
@@ -49,6 +50,7 @@ static void an_endpoint_is_read_whole(void **state)
     assert_string_equal(f->message.conference, "c1");
     assert_string_equal(e->id, "1a2b3c4d");
     assert_true(e->rewriting);
+    assert_true(e->red && !e->encrypted);
     assert_int_equal(e->source_count, 2);
     assert_int_equal(e->sources[0].kind, CONFERENCE_VIDEO);
     assert_int_equal(e->sources[0].video_type, CONFERENCE_DESKTOP);

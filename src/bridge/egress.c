@@ -4,8 +4,14 @@
 #include <stdlib.h>
 
 #include "proto/offer.h"
+#include "proto/red.h"
 
 enum { RESENDS_MAX = 5, PADDING_SIZE = 255 };
+/* How far back in the ring packets may lie that came in disorder; and what RFC 2198 can tell of
+ * them. */
+enum { COPY_BACK = 12, COPY_OFFSET_MAX = 0x3fff, COPY_BYTES_MAX = 0x3ff, COPY_HEAD = 4 };
+/* RTP header with level and transport sequence number. */
+enum { SOUND_HEADER_MAX = 32 };
 
 #define RESEND_INTERVAL_MIN (10 * USEC_PER_MSEC)
 #define RESEND_AGE_MAX (1 * USEC_PER_SEC)
@@ -150,6 +156,7 @@ static void switch_to(struct egress *e, usec_t now, const struct source *s,
     e->resync = e->squeeze = false;
     e->codec = packet->codec;
     e->report_at = now;
+    e->begun = packet->sequence;
     e->spell = s->voice.spell;
 }
 
@@ -309,14 +316,52 @@ static struct slice put_payload(struct writer *w, const struct source *s,
     return slice_sub(payload, entry->head_size, payload.len);
 }
 
+static const struct ring_packet *earlier(const struct source *s, uint32_t number, int64_t sequence)
+{
+    for (uint32_t back = 1; back <= COPY_BACK; back++) {
+        const struct ring_packet *entry = ring_get(&s->ring, number - back);
+        if (entry && entry->sequence == sequence)
+            return entry;
+    }
+    return NULL;
+}
+
+/* The packets right before this one that went out on the stream, oldest first, as many as there is
+ * `room` for: a receiver knows them by their place. */
+static void find_copies(const struct egress *e, const struct source *s, uint32_t number,
+                        size_t room, struct red *ret_red)
+{
+    const struct ring_packet *entry = ring_get(&s->ring, number);
+    struct red red = {.count = 1};
+    red.blocks[0].payload_type = entry->payload_type;
+    room--;
+    for (unsigned i = 1; i <= e->copies && !entry->late; i++) {
+        const struct ring_packet *copy = earlier(s, number, entry->sequence - i);
+        if (!copy || copy->sequence < e->begun || copy->len > COPY_BYTES_MAX ||
+            copy->len + (size_t)COPY_HEAD > room ||
+            entry->timestamp - copy->timestamp > COPY_OFFSET_MAX)
+            break;
+        room -= copy->len + (size_t)COPY_HEAD;
+        memmove(&red.blocks[1], &red.blocks[0], red.count * sizeof(red.blocks[0]));
+        red.blocks[0] = (struct red_block){.payload_type = copy->payload_type,
+                                           .offset = (uint16_t)(entry->timestamp - copy->timestamp),
+                                           .data = ring_payload(&s->ring, copy)};
+        red.count++;
+    }
+    *ret_red = red;
+}
+
 void egress_write(struct egress *e, usec_t now, const struct source *s, uint32_t number,
                   const struct rewritten *out, uint16_t transport, struct conference_packet *packet)
 {
     const struct ring_packet *entry = ring_get(&s->ring, number);
     assert(entry);
     uint8_t dependency[UINT8_MAX];
+    struct red red = {0};
+    if (e->copies > 0 && e->kind == CONFERENCE_AUDIO)
+        find_copies(e, s, number, sizeof(packet->header) - SOUND_HEADER_MAX, &red);
     struct rtp_header header = {
-        .payload_type = entry->payload_type,
+        .payload_type = red.count > 1 ? OFFER_PT_RED : entry->payload_type,
         .marker = out->marker && !out->empty,
         .sequence = out->sequence,
         .timestamp = out->timestamp,
@@ -326,6 +371,8 @@ void egress_write(struct egress *e, usec_t now, const struct source *s, uint32_t
     put_header(&w, &header, slice_of(&entry->level, entry->has_level),
                put_dependency(s, entry, out, dependency), transport);
     packet->rtp_header_len = (uint16_t)writer_len(&w);
+    if (red.count > 1)
+        red_put(&w, &red); /* its own block is the payload */
     packet->payload = put_payload(&w, s, entry, out);
     if (e->sent)
         remember(e, now, number, out);

@@ -32,13 +32,16 @@ struct egress {
     int64_t before;   /* timestamp sent last for the source before; -1: nothing was ever sent */
     usec_t last_used;
     enum conference_kind kind;
-    int target;       /* layer granted; -1: none */
-    unsigned max_tid; /* granted */
-    bool resync;      /* begins anew: video with a key frame */
-    bool squeeze;     /* base frames only, until the switch down is done */
-    bool limited;     /* by bandwidth */
-    uint32_t spell;   /* of its voice */
-    bool sent_short;  /* one gave way that could still have been asked for */
+    int target;        /* layer granted; -1: none */
+    unsigned max_tid;  /* granted */
+    bool resync;       /* begins anew: video with a key frame */
+    bool squeeze;      /* base frames only, until the switch down is done */
+    bool limited;      /* by bandwidth */
+    uint8_t copies;    /* of earlier packets of sound, in each */
+    uint32_t spell;    /* of its voice: sound is without gaps from `begun` on */
+    uint32_t reported; /* highest number of the last receiver report */
+    int64_t begun;     /* sequence number of the first packet; sound */
+    bool sent_short;   /* one gave way that could still have been asked for */
     uint16_t sent_slots;
     uint16_t last_sent;        /* outgoing sequence number sent last */
     struct target at;          /* spatial and temporal layers of the stream in force */

@@ -53,10 +53,13 @@ static usec_t unwrap_reference(struct estimate *e, int32_t reference)
 static void take_arrival(struct estimate *e, usec_t now, struct estimate_sent *sent, int64_t number,
                          usec_t arrival)
 {
-    if (sent->lost)
-        loss_take_back(&e->loss, sent->size); /* only late */
-    else
+    if (sent->lost) { /* only late */
+        loss_take_back(&e->loss, sent->size);
+        e->lost_count--;
+    } else {
         loss_add(&e->loss, sent->at, sent->size, false);
+        e->told_count++;
+    }
     sent->told = true;
     delay_add(&e->delay, now, sent->at, arrival);
     acked_add(&e->arrived, arrival, sent->size, delay_waited(&e->delay, sent->at, arrival));
@@ -78,6 +81,8 @@ static void take_status(struct estimate *e, usec_t now, const struct twcc_status
         take_arrival(e, now, sent, full, status->arrival + shift);
     } else if (!sent->lost && !broken) { /* an outage says nothing about the rate */
         sent->lost = true;
+        e->lost_count++;
+        e->told_count++;
         loss_add(&e->loss, sent->at, sent->size, true);
     }
 }

@@ -45,8 +45,10 @@ struct estimate {
     struct probe probe;
     double need; /* that would be of use */
     usec_t rtt;
-    usec_t told_at;  /* the last feedback; 0: none yet */
-    usec_t asked_at; /* the oldest packet since that one; 0: none */
+    uint64_t told_count; /* packets whose fate is known, ever */
+    uint64_t lost_count; /* of these; one that comes after all is taken off */
+    usec_t told_at;      /* the last feedback; 0: none yet */
+    usec_t asked_at;     /* the oldest packet since that one; 0: none */
 };
 
 void estimate_init(struct estimate *estimate, usec_t now, uint32_t seed);

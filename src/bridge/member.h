@@ -11,6 +11,7 @@
 #include "bridge/feed.h"
 #include "bridge/feedback.h"
 #include "bridge/pacer.h"
+#include "bridge/protect.h"
 #include "bridge/source.h"
 #include "bridge/speaker.h"
 #include "bridge/voices.h"
@@ -63,6 +64,8 @@ struct member {
     void *user;
     bool rewriting;
     bool staff;
+    bool red; /* takes redundant audio */
+    bool encrypted;
     bool connected;
     usec_t rtt; /* 0: unknown */
     /* As a sender. */
@@ -87,6 +90,7 @@ struct member {
     struct estimate estimate;
     struct pacer pacer;
     struct meter audio_bytes;
+    struct protect protect;
     struct meter resend_bytes;
     struct member_resend resends[MEMBER_RESENDS];
     uint32_t resend_head, resend_tail;
@@ -233,7 +237,7 @@ struct sound_share {
     uint64_t least;   /* bit/s that go out in any case */
     uint64_t lacking; /* that would, if the way carried them */
 };
-void sound_join(struct member *member);
+void sound_join(struct member *member, usec_t now);
 /* A packet of sound was put into the ring. */
 void sound_take(struct conference *conference, usec_t now, struct source *source, uint32_t number);
 bool sound_goes(const struct conference *conference, const struct member *member,

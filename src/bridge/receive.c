@@ -217,6 +217,8 @@ static bool put_media(struct conference *c, struct member *m, usec_t now, uint16
         return false;
     if (late_start)
         queue_after(c, m, index, s, packet, number);
+    bool copies = m->red && !c->members[s->owner]->encrypted;
+    e->copies = copies ? (uint8_t)m->protect.distance : 0;
     egress_write(e, now, s, number, &rewritten, next_transport(m), out);
     if (out->audio)
         meter_add(&m->audio_bytes, now, (uint32_t)wire_size(out));

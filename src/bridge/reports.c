@@ -2,7 +2,7 @@
 #include "bridge/member.h"
 #include "proto/twcc.h"
 
-enum { NACKS_MAX = 128, REPORTS_PER_PACKET = 12, SR_PER_PACKET = 16 };
+enum { NACKS_MAX = 128, REPORTS_PER_PACKET = 12, SR_PER_PACKET = 16, REPORT_GAP_MAX = 3000 };
 
 #define REPORT_INTERVAL (1 * USEC_PER_SEC)
 /* A sender's clock that jumps further than this is followed; less is jitter of the way. */
@@ -14,6 +14,22 @@ static struct egress *find_egress(struct member *m, uint32_t ssrc)
         if (m->egress[i].ssrc == ssrc && m->egress[i].source != EGRESS_NO_SOURCE)
             return &m->egress[i];
     return NULL;
+}
+
+/* How a receiver without transport feedback tells what it lost: of sound, which is never resent. */
+static void take_reports(struct member *m, const struct rtcp_packet *packet)
+{
+    struct rtcp_report report;
+    if (m->estimate.told_at > 0)
+        return;
+    for (size_t i = 0; rtcp_report_at(packet, i, &report); i++) {
+        struct egress *e = find_egress(m, report.ssrc);
+        if (!e || e->kind != CONFERENCE_AUDIO)
+            continue;
+        if (e->reported != 0 && report.highest - e->reported <= REPORT_GAP_MAX)
+            protect_report(&m->protect, report.highest - e->reported, report.fraction_lost);
+        e->reported = report.highest;
+    }
 }
 
 static void take_sender_report(struct conference *c, struct member *m, usec_t now,
@@ -100,7 +116,9 @@ int reports_input(struct conference *c, struct member *m, usec_t now, struct sli
         int bad = 0;
         if (packet.type == RTCP_SR)
             take_sender_report(c, m, now, &packet);
-        else if (packet.type == RTCP_PSFB)
+        if (packet.type == RTCP_SR || packet.type == RTCP_RR)
+            take_reports(m, &packet);
+        if (packet.type == RTCP_PSFB)
             bad = take_payload_feedback(c, m, &packet);
         else if (packet.type == RTCP_RTPFB)
             bad = take_transport_feedback(c, m, now, &packet);

@@ -1,9 +1,9 @@
-/* Whose voice goes to whom. */
+/* Whose voice goes to whom, and how well protected. */
 #include "bridge/member.h"
 #include "proto/opus.h"
 
 /* Header and extensions of a packet of sound, and what lies around it. */
-enum { HEAD = 24 + CONFERENCE_OVERHEAD };
+enum { HEAD = 24 + CONFERENCE_OVERHEAD, RED_HEAD = 4 };
 /* A sender that tells no levels speaks, unless its packet is too short to hold anything. */
 enum { LEVEL_UNTOLD = 40, DTX_BYTES = 2 };
 /* Of who enters: so much goes out that was too soft to be let in, for words begin softly. */
@@ -82,8 +82,9 @@ bool sound_goes(const struct conference *c, const struct member *m, const struct
 }
 
 struct need {
-    uint64_t all;   /* bit/s on the way */
-    uint64_t least; /* of these, what goes out in any case */
+    uint64_t all;    /* bit/s on the way, each packet once */
+    uint64_t least;  /* of these, what goes out in any case */
+    uint64_t copies; /* what one copy adds to what goes out now */
 };
 
 static struct need need_of(const struct conference *c, const struct member *m, usec_t now)
@@ -99,6 +100,7 @@ static struct need need_of(const struct conference *c, const struct member *m, u
         uint64_t bps = (bytes + packets * HEAD) * 8;
         need.all += bps;
         need.least += voice->staff || voice == c->voices.first ? bps : 0;
+        need.copies += sound_goes(c, m, s) ? (bytes + packets * RED_HEAD) * 8 : 0;
     }
     return need;
 }
@@ -151,8 +153,9 @@ static void watch_narrow(struct member *m, usec_t now, uint64_t bps, bool more)
     }
 }
 
-void sound_join(struct member *m)
+void sound_join(struct member *m, usec_t now)
 {
+    protect_init(&m->protect, now);
     end_trial(m, false);
 }
 
@@ -164,6 +167,13 @@ void sound_share(struct conference *c, struct member *m, usec_t now, uint64_t bp
         watch_narrow(m, now, bps, need.all > need.least);
     else if (need.all > need.least)
         watch_wide(m, now, bps, need.all);
+    struct protect_input in = {.told = m->estimate.told_count,
+                               .lost = m->estimate.lost_count,
+                               .way_bps = bps,
+                               .sound_bps = m->narrow ? need.least : need.all,
+                               .copy_bps = need.copies,
+                               .congested = estimate_queue(&m->estimate) > QUEUE_MAX / 2};
+    protect_tick(&m->protect, now, &in);
     uint64_t wanted = m->narrow ? m->narrow_need * WIDE_PERCENT / PERCENT : need.least;
     bool lacking = need.all > need.least && wanted > need.least;
     *ret = (struct sound_share){.least = need.least, .lacking = lacking ? wanted - need.least : 0};

@@ -103,10 +103,11 @@ static json_t *endpoint_message(const struct occupant *o)
     json_t *fingerprint = o->fingerprint[0] ? json_pack("{ss ss}", "hash", o->fingerprint_hash,
                                                         "value", o->fingerprint)
                                             : json_null();
-    return json_pack("{ss ss s{ss ss so so} so sb sb so so sO}", "conference", o->room->conference,
-                     "endpoint", o->nick, "ice", "ufrag", o->ufrag, "pwd", o->pwd, "remote_ufrag",
-                     optional(o->remote_ufrag), "remote_pwd", optional(o->remote_pwd),
-                     "fingerprint", fingerprint, "rewriting", o->caps.rewriting, "staff",
+    return json_pack("{ss ss s{ss ss so so} so sb sb sb sb so so sO}", "conference",
+                     o->room->conference, "endpoint", o->nick, "ice", "ufrag", o->ufrag, "pwd",
+                     o->pwd, "remote_ufrag", optional(o->remote_ufrag), "remote_pwd",
+                     optional(o->remote_pwd), "fingerprint", fingerprint, "rewriting",
+                     o->caps.rewriting, "red", o->red, "encrypted", o->shown.encrypted, "staff",
                      member_staff(o), "person", optional(member_person(o)), "sources", sources,
                      "constraints", o->wishes);
 }

@@ -58,6 +58,7 @@ void focus_invite(struct realm *r, struct occupant *o)
     o->ufrag[0] = "0123456789abcdefghijklmnopqrstuvwxyz"[o->room->worker % WORKERS_MAX];
     ids_alnum(&r->config.ids, o->pwd, 24);
     o->remote_ufrag[0] = o->remote_pwd[0] = o->fingerprint_hash[0] = o->fingerprint[0] = 0;
+    o->red = false;
     next_iq_id(r, o->offer_id);
     o->invite = INVITE_OFFERED;
     r->counters[REALM_OFFERS]++;

@@ -47,6 +47,37 @@ static void sources_come_and_go(void **state)
     world_free(&w);
 }
 
+/* What the bridge may make of sound for whom. */
+static void the_bridge_knows_who_takes_redundant_sound(void **state)
+{
+    struct world *w = world_new(false);
+    world_bridge_up(w, 0, "b1");
+    struct client *a = client_enter(w, "r", NULL, false);
+    struct client *b = client_login(w, NULL);
+    b->red = true;
+    client_join(b, "r");
+    client_accept(b, "r");
+    json_t *e = world_last(w, OUTBOX_BRIDGE, BRIDGE_ENDPOINT, a->nick)->body;
+    assert_true(json_is_false(json_object_get(e, "red")));
+    assert_true(json_is_false(json_object_get(e, "encrypted")));
+    e = world_last(w, OUTBOX_BRIDGE, BRIDGE_ENDPOINT, b->nick)->body;
+    assert_true(json_is_true(json_object_get(e, "red")));
+    client_send(a,
+                "<presence xmlns='jabber:client' to='" R "/%s'>"
+                "<jitsi_participant_e2ee.enabled>true</jitsi_participant_e2ee.enabled></presence>",
+                a->nick);
+    e = world_last(w, OUTBOX_BRIDGE, BRIDGE_ENDPOINT, a->nick)->body;
+    assert_true(json_is_true(json_object_get(e, "encrypted")));
+    world_restart(w);
+    world_forget(w);
+    world_bridge_up(w, 0, "b1");
+    e = world_last(w, OUTBOX_BRIDGE, BRIDGE_ENDPOINT, b->nick)->body;
+    assert_true(json_is_true(json_object_get(e, "red")));
+    e = world_last(w, OUTBOX_BRIDGE, BRIDGE_ENDPOINT, a->nick)->body;
+    assert_true(json_is_true(json_object_get(e, "encrypted")));
+    world_free(&w);
+}
+
 static void bad_sources_are_refused(void **state)
 {
     struct world *w = world_new(false);
@@ -375,6 +406,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sources_come_and_go),
+        cmocka_unit_test(the_bridge_knows_who_takes_redundant_sound),
         cmocka_unit_test(bad_sources_are_refused),
         cmocka_unit_test(unnamed_sources_get_names),
         cmocka_unit_test(accept_needs_a_transport),

@@ -127,6 +127,7 @@ struct occupant {
     char remote_pwd[ICE_FIELD_MAX];
     char fingerprint_hash[32];
     char fingerprint[256];
+    bool red;                             /* its answer takes redundant audio */
     bool at_bridge;                       /* the bridge was told of it */
     usec_t restarts[RESTARTS_PER_MINUTE]; /* when the last ones were */
     struct source_set sources;

@@ -62,6 +62,20 @@ static int read_transport(const struct xml_node *jingle, struct occupant *o)
     return ERR_FORMAT;
 }
 
+/* Whether the answer keeps what was offered for redundant audio: not every browser knows it. */
+static bool takes_red(const struct xml_node *jingle)
+{
+    const struct xml_node *c = xml_child(jingle, "content", NS_JINGLE);
+    for (; c; c = xml_next(c, "content", NS_JINGLE)) {
+        const struct xml_node *d = xml_child(c, "description", NS_JINGLE_RTP);
+        const struct xml_node *p = xml_child(d, "payload-type", NS_JINGLE_RTP);
+        for (; p; p = xml_next(p, "payload-type", NS_JINGLE_RTP))
+            if (slice_eq_str(xml_get(p, "name"), "red"))
+                return true;
+    }
+    return false;
+}
+
 static void accept(struct realm *r, struct session *s, struct occupant *o,
                    const struct xml_node *iq, const struct xml_node *jingle)
 {
@@ -85,6 +99,7 @@ static void accept(struct realm *r, struct session *s, struct occupant *o,
     xmpp_result(r->xmpp, s, iq);
     r->counters[REALM_ACCEPTS]++;
     o->sources = set;
+    o->red = takes_red(jingle);
     o->invite = INVITE_ACTIVE;
     o->client_errors = 0;
     member_changed(r, o);

@@ -248,11 +248,11 @@ static void flags_load(json_t *json, bool *flags)
 
 static json_t *jingle_json(const struct occupant *o)
 {
-    return json_pack("{si ss ss ss ss ss ss ss ss ss so so}", "invite", (int)o->invite, "offer",
+    return json_pack("{si ss ss ss ss ss ss ss ss ss sb so so}", "invite", (int)o->invite, "offer",
                      o->offer_id, "sid", o->sid, "bridge", o->bridge_session, "ufrag", o->ufrag,
                      "pwd", o->pwd, "remote_ufrag", o->remote_ufrag, "remote_pwd", o->remote_pwd,
-                     "hash", o->fingerprint_hash, "fingerprint", o->fingerprint, "sources",
-                     source_set_to_json(&o->sources), "told", told_json(o));
+                     "hash", o->fingerprint_hash, "fingerprint", o->fingerprint, "red", o->red,
+                     "sources", source_set_to_json(&o->sources), "told", told_json(o));
 }
 
 static void jingle_load(struct occupant *o, json_t *json)
@@ -267,6 +267,7 @@ static void jingle_load(struct occupant *o, json_t *json)
     GET_STRING(json, "remote_pwd", o->remote_pwd);
     GET_STRING(json, "hash", o->fingerprint_hash);
     GET_STRING(json, "fingerprint", o->fingerprint);
+    o->red = get_bool(json, "red");
     source_set_from_json(json_object_get(json, "sources"), &o->sources);
     told_load(o, json_object_get(json, "told"));
     o->at_bridge = o->invite == INVITE_OFFERED || o->invite == INVITE_ACTIVE;
@@ -296,14 +297,15 @@ static int save_member(const struct keeper *keeper, const struct occupant *o)
     char key[ROOM_NAME_MAX + 32];
     (void)snprintf(key, sizeof key, "member/%s/%s", o->room->name, o->nick); /* fits */
     return put_json(keeper, key,
-                    json_pack("{sI ss sI sb ss ss ss* so so sb so so so so ss sO}", "session",
+                    json_pack("{sI ss sI sb ss ss ss* so so sb sb so so so so ss sO}", "session",
                               (json_int_t)o->session->handle, "stay", o->stay, "joined",
                               (json_int_t)o->joined_at, "granted", o->granted, "name", o->name,
                               "children", o->children ? o->children : "", "info", o->source_info,
                               "caps", caps_json(o), "jingle", jingle_json(o), "hand", o->shown.hand,
-                              "muted", flags_json(o->shown.muted), "silenced",
-                              flags_json(o->silenced), "obeyed", flags_json(o->obeyed), "types",
-                              types_json(o), "channel", o->channel_pwd, "wishes", o->wishes));
+                              "encrypted", o->shown.encrypted, "muted", flags_json(o->shown.muted),
+                              "silenced", flags_json(o->silenced), "obeyed", flags_json(o->obeyed),
+                              "types", types_json(o), "channel", o->channel_pwd, "wishes",
+                              o->wishes));
 }
 
 static void load_member(struct realm *r, struct slice path, json_t *record)
@@ -328,6 +330,7 @@ static void load_member(struct realm *r, struct slice path, json_t *record)
     flags_load(json_object_get(record, "silenced"), o->silenced);
     flags_load(json_object_get(record, "obeyed"), o->obeyed);
     o->shown.hand = get_bool(record, "hand");
+    o->shown.encrypted = get_bool(record, "encrypted");
     types_load(o, json_object_get(record, "types"));
     if (json_is_string(json_object_get(record, "info")))
         presence_read_info(o, get(record, "info"));

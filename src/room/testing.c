@@ -554,7 +554,8 @@ void client_accept(struct client *c, const char *room)
         "<iq xmlns='jabber:client' type='set' id='acc' to='%s@conference." D "/focus'>"
         "<jingle xmlns='" NS_JINGLE "' action='session-accept' sid='%s'>"
         "<content name='audio' creator='responder'><description xmlns='" NS_JINGLE_RTP
-        "' media='audio'><source xmlns='" NS_JINGLE_SOURCES "' ssrc='%u' name='%s-a0'>"
+        "' media='audio'><payload-type id='111' name='opus' clockrate='48000' channels='2'/>%s"
+        "<source xmlns='" NS_JINGLE_SOURCES "' ssrc='%u' name='%s-a0'>"
         "<parameter xmlns='" NS_JINGLE_RTP "' name='msid' value='sa ta'/></source></description>"
         "<transport xmlns='" NS_JINGLE_ICE "' ufrag='uf%s' pwd='0123456789012345678901'>"
         "<fingerprint xmlns='" NS_JINGLE_DTLS "' hash='sha-256' setup='active'>CC:DD</fingerprint>"
@@ -576,8 +577,10 @@ void client_accept(struct client *c, const char *room)
         "' semantics='FID'><source xmlns='" NS_JINGLE_SOURCES
         "' ssrc='%u'/><source xmlns='" NS_JINGLE_SOURCES "' ssrc='%u'/></ssrc-group>"
         "</description></content></jingle></iq>",
-        room, c->sid, s, c->nick, c->nick, s + 1, c->nick, s + 2, c->nick, s + 3, c->nick, s + 4,
-        c->nick, s + 1, s + 2, s + 3, s + 1, s + 4);
+        room, c->sid,
+        c->red ? "<payload-type id='112' name='red' clockrate='48000' channels='2'/>" : "", s,
+        c->nick, c->nick, s + 1, c->nick, s + 2, c->nick, s + 3, c->nick, s + 4, c->nick, s + 1,
+        s + 2, s + 3, s + 1, s + 4);
     client_expect(c, "type='result'", "id='acc'", NULL);
 }
 

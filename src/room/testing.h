@@ -28,6 +28,7 @@ struct client {
     char channel_url[512];
     bool rewriting;
     bool early_maps;
+    bool red; /* its answer keeps redundant audio */
     bool json;
     uint32_t handled; /* stanzas that came since enable */
     uint32_t ssrc;    /* its first */

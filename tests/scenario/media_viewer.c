@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "proto/offer.h"
+#include "proto/red.h"
 #include "proto/rtcp.h"
 #include "proto/rtp.h"
 
@@ -141,9 +142,26 @@ static void note_sound(struct viewer_stream *s, uint64_t captured)
     s->sound_window |= bit;
 }
 
-static void take_audio(struct viewer_stream *s, usec_t now, const struct rtp_packet *packet)
+static void take_audio(struct viewer *v, struct viewer_stream *s, usec_t now,
+                       const struct rtp_packet *packet)
 {
     struct slice sound = packet->payload;
+    if (packet->payload_type == OFFER_PT_RED) {
+        struct red red;
+        assert_true(v->red);
+        assert_int_equal(red_parse(packet->payload, &red), 0);
+        assert_in_range(red.count, 2, 3);
+        sound = red.blocks[red.count - 1].data;
+        for (unsigned i = 0; i + 1 < red.count; i++) {
+            assert_int_equal(red.blocks[i].payload_type, OFFER_PT_OPUS);
+            uint64_t earlier = captured_at(red.blocks[i].data);
+            assert_int_equal(captured_at(sound) - earlier,
+                             red.blocks[i].offset * 1000ULL / (OFFER_CLOCK_AUDIO / 1000));
+            note_sound(s, earlier);
+        }
+        v->red_packets++;
+        v->red_bytes += packet->payload.len - sound.len;
+    }
     note_sound(s, captured_at(sound));
     s->audio_holes += s->audio_packets > 0 && packet->sequence != (uint16_t)(s->audio_sequence + 1);
     s->audio_sequence = packet->sequence;
@@ -402,15 +420,14 @@ void viewer_input(struct viewer *v, usec_t now, struct slice bytes, bool rtcp)
         v->padding_bytes += bytes.len;
         return;
     }
-    assert_int_equal(packet.payload_type, !s->video  ? OFFER_PT_OPUS
-                                          : repaired ? OFFER_PT_RTX_VP8
-                                                     : OFFER_PT_VP8);
+    assert_true(s->video ? packet.payload_type == (repaired ? OFFER_PT_RTX_VP8 : OFFER_PT_VP8)
+                         : offer_is_audio(packet.payload_type));
     if (repaired)
         assert_int_equal(rtp_rtx_parse(packet.payload, &packet.sequence, &packet.payload), 0);
     if (repaired && !s->started)
         return;
     if (!s->video)
-        take_audio(s, now, &packet);
+        take_audio(v, s, now, &packet);
     else if (!take_video(s, now, &packet, repaired) && repaired)
         v->padding_bytes += bytes.len;
 }

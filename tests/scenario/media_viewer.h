@@ -75,7 +75,7 @@ struct viewer_stream {
     usec_t longest_silence;
     uint16_t audio_sequence; /* of the last packet */
     uint64_t audio_holes;    /* packets that did not follow the one before */
-    uint64_t sounds;         /* different ones */
+    uint64_t sounds;         /* different ones, also by redundancy */
     uint64_t sound_newest;   /* in steps of 20 ms */
     uint64_t sound_window;   /* which of the last ones came */
     usec_t onset;            /* when the first sound after a pause was made */
@@ -98,6 +98,9 @@ struct viewer {
     bool mute_feedback;
     unsigned plis;
     bool repairs; /* sends NACK */
+    bool red;     /* takes redundant audio */
+    uint64_t red_packets;
+    uint64_t red_bytes; /* of what is repeated */
     uint64_t padding;
     uint64_t padding_bytes; /* and of resends nobody asked for */
     uint64_t unknown;       /* packets on SSRCs nobody announced */

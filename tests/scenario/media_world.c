@@ -89,6 +89,7 @@ void world_put(struct person *p)
     struct conference_endpoint endpoint = {
         .rewriting = p->rewriting,
         .staff = p->staff,
+        .red = p->viewer.red,
         .sources = sources,
         .source_count = p->sends ? 2 : 0,
         .wishes = {.last_n = p->last_n,

@@ -1,4 +1,4 @@
-/* Who is heard in a class, over lines that carry all and over such that do not. */
+/* Who is heard in a class, and how whole, over lines that lose or are too narrow. */
 #include "base/check.h"
 
 #include <stdio.h>
@@ -25,10 +25,11 @@ static struct person *join(struct world *w, bool sends, struct pipe_shape down)
     return p;
 }
 
-static struct person *join_listener(struct world *w, struct pipe_shape down)
+static struct person *join_listener(struct world *w, bool red, struct pipe_shape down)
 {
     struct person *p = join(w, false, down);
     p->default_height = 0;
+    p->viewer.red = red;
     world_put(p);
     return p;
 }
@@ -172,7 +173,7 @@ static void narrow(uint64_t seed, bool picture)
     for (int i = 1; i < 5; i++)
         join(&w, true, NEAR)->sender.level = (uint8_t)(44 - 9 * i);
     struct pipe_shape line = {.delay = 40 * MS, .rate_bps = 150000, .queue = 300 * MS};
-    struct person *p = join_listener(&w, line);
+    struct person *p = join_listener(&w, true, line);
     if (picture) {
         p->default_height = 180;
         world_put(p);
@@ -277,7 +278,7 @@ static void interrupted(uint64_t seed)
     struct person *b = join(&w, true, NEAR);
     a->sender.level = 20;
     struct pipe_shape line = {.delay = 80 * MS, .rate_bps = 64000, .queue = 300 * MS};
-    struct person *p = join_listener(&w, line);
+    struct person *p = join_listener(&w, true, line);
     world_run(&w, 5 * USEC_PER_SEC);
     struct hearing hearing = {0};
     double percent[4];
@@ -305,7 +306,7 @@ static void one_line(uint64_t seed)
     for (int i = 0; i < 3; i++)
         join(&w, true, NEAR)->sender.level = (uint8_t)(40 - 10 * i);
     struct pipe_shape line = {.delay = 80 * MS, .rate_bps = 64000, .queue = 300 * MS};
-    struct person *p = join_listener(&w, line);
+    struct person *p = join_listener(&w, true, line);
     world_run(&w, 20 * USEC_PER_SEC);
     struct hearing hearing[3] = {0};
     double percent[3];
@@ -331,6 +332,88 @@ static void a_line_for_one_voice_carries_the_loudest(void **state)
         interrupted(seed);
 }
 
+struct loss_run {
+    double loss;
+    double burst;
+    bool red;
+    uint64_t rate;
+};
+
+struct loss_result {
+    double concealed;
+    double kbps;
+    double copies_kbps;
+    double red_share;
+};
+
+static struct loss_result run_loss(uint64_t seed, const struct loss_run *run)
+{
+    static struct world w;
+    world_init(&w, seed);
+    struct person *teacher = join(&w, true, NEAR);
+    teacher->sender.level = 20;
+    struct pipe_shape line = {.delay = 40 * MS,
+                              .loss = run->loss,
+                              .burst = run->burst,
+                              .rate_bps = run->rate,
+                              .queue = 300 * MS};
+    struct person *p = join_listener(&w, run->red, line);
+    world_run(&w, 15 * USEC_PER_SEC);
+    struct hearing hearing = {0};
+    (void)heard_percent(&hearing, p, teacher);
+    uint64_t bytes = p->rtp_bytes, copies = p->viewer.red_bytes;
+    uint64_t red = p->viewer.red_packets, packets = world_audio(p, teacher)->audio_packets;
+    world_run(&w, 120 * USEC_PER_SEC);
+    struct loss_result result = {
+        .concealed = 100 - heard_percent(&hearing, p, teacher),
+        .kbps = (double)(p->rtp_bytes - bytes) * 8 / 120000,
+        .copies_kbps = (double)(p->viewer.red_bytes - copies) * 8 / 120000,
+        .red_share = 100.0 * (double)(p->viewer.red_packets - red) /
+                     (double)(world_audio(p, teacher)->audio_packets - packets),
+    };
+    print_message("%.0f %% lost, bursts of %.0f, %s: %.2f %% concealed, %.1f kb/s, of it copies "
+                  "%.1f kb/s, in %.0f %% of packets\n",
+                  run->loss * 100, run->burst, run->red ? "RED" : "none", result.concealed,
+                  result.kbps, result.copies_kbps, result.red_share);
+    world_done(&w);
+    return result;
+}
+
+static void red_fills_what_is_lost(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        for (int heavy = 0; heavy < 2; heavy++) {
+            struct loss_run run = {.loss = heavy ? 0.3 : 0.1, .rate = 1000000};
+            struct loss_result without = run_loss(seed, &run);
+            run.red = true;
+            struct loss_result with = run_loss(seed, &run);
+            assert_true(without.concealed > (heavy ? 27 : 8.5) && without.red_share == 0);
+            assert_true(with.concealed < (heavy ? 4 : 0.5));
+        }
+        (void)run_loss(seed, &(struct loss_run){0.1, 3, false, 1000000});
+        struct loss_result bursts = run_loss(seed, &(struct loss_run){0.1, 3, true, 1000000});
+        assert_true(bursts.concealed < 6);
+    }
+}
+
+static void a_clean_line_carries_no_copies(void **state)
+{
+    (void)state;
+    struct loss_result clean = run_loss(5, &(struct loss_run){0, 0, true, 1000000});
+    assert_true(clean.red_share == 0 && clean.concealed < 0.1);
+    struct loss_result little = run_loss(5, &(struct loss_run){0.005, 0, true, 1000000});
+    assert_true(little.red_share < 5);
+}
+
+static void a_narrow_line_carries_no_copies(void **state)
+{
+    (void)state;
+    struct loss_result result = run_loss(6, &(struct loss_run){0.1, 0, true, 80000});
+    assert_true(result.red_share < 2);
+    assert_true(result.concealed < 13);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +422,9 @@ int main(void)
         cmocka_unit_test(in_the_last_stage_staff_and_the_loudest_are_heard),
         cmocka_unit_test(pictures_give_way_before_voices),
         cmocka_unit_test(a_line_for_one_voice_carries_the_loudest),
+        cmocka_unit_test(red_fills_what_is_lost),
+        cmocka_unit_test(a_clean_line_carries_no_copies),
+        cmocka_unit_test(a_narrow_line_carries_no_copies),
     };
     cmocka_set_test_filter(getenv("DARASA_TEST"));
     return cmocka_run_group_tests(tests, NULL, NULL);

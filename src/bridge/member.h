@@ -148,6 +148,9 @@ struct conference {
     uint32_t *share_index;
     struct speaker speaker;
     struct voices voices;
+    uint8_t sound_loss; /* on receivers' ways, of 256, as senders are told; 0: little */
+    usec_t loss_at;
+    usec_t loss_until;
     /* Packets put into rings and not yet given to all receivers. */
     struct conference_pending pending[CONFERENCE_PENDING];
     size_t pending_count;

@@ -187,6 +187,15 @@ static size_t put_sender_reports(struct conference *c, struct member *m, usec_t 
     return count;
 }
 
+/* Opus makes as much in-band correction as it is told that is lost (RFC 7587 7), and receivers need
+ * it as well as we. The total stays ours: by it senders judge their own way. */
+static void tell_loss(const struct conference *c, const struct source *s,
+                      struct rtcp_report *report)
+{
+    if (s->state.kind == CONFERENCE_AUDIO && report->fraction_lost < c->sound_loss)
+        report->fraction_lost = c->sound_loss;
+}
+
 static void put_receiver_report(struct conference *c, struct member *m, usec_t now,
                                 struct writer *w, bool first)
 {
@@ -197,7 +206,7 @@ static void put_receiver_report(struct conference *c, struct member *m, usec_t n
             for (unsigned l = 0; l < m->sources[i]->state.layer_count; l++)
                 if (count < REPORTS_PER_PACKET &&
                     source_report_out(m->sources[i], now, l, &reports[count]))
-                    count++;
+                    tell_loss(c, m->sources[i], &reports[count++]);
         m->report_at = now + REPORT_INTERVAL;
     }
     if (first || count > 0)

@@ -22,7 +22,10 @@ enum { EARLIER_PACKETS = 2 };
 #define TRY_TIME (5 * USEC_PER_SEC)
 #define QUEUE_MAX (100 * USEC_PER_MSEC)
 
-enum { PERCENT = 100 };
+/* Senders are told of loss on receivers' ways when a tenth of them lose so much, percent; of more
+ * than the last Opus makes no more anyway. */
+enum { TENTH = 10, LOSS_LEAST = 3, LOSS_MOST = 20, PERCENT = 100 };
+#define LOSS_HOLD (10 * USEC_PER_SEC)
 
 static struct source *source_of(struct voice *voice)
 {
@@ -179,7 +182,39 @@ void sound_share(struct conference *c, struct member *m, usec_t now, uint64_t bp
     *ret = (struct sound_share){.least = need.least, .lacking = lacking ? wanted - need.least : 0};
 }
 
+/* What a tenth of the receivers lose at least, percent. */
+static unsigned loss_of_tenth(const struct conference *c)
+{
+    unsigned receivers[PERCENT + 1] = {0};
+    unsigned count = 0;
+    for (uint32_t i = 0; i < c->member_end; i++) {
+        const struct member *m = c->members[i];
+        double loss = m && m->connected ? protect_loss(&m->protect) : -1;
+        if (loss < 0)
+            continue;
+        receivers[loss < 1 ? (unsigned)(loss * PERCENT) : PERCENT]++;
+        count++;
+    }
+    unsigned more = 0;
+    for (unsigned loss = PERCENT; loss > 0; loss--) {
+        more += receivers[loss];
+        if (more > 0 && more * TENTH >= count)
+            return loss;
+    }
+    return 0;
+}
+
 void sound_tick(struct conference *c, usec_t now)
 {
     voices_tick(&c->voices, now);
+    if (now < c->loss_at)
+        return;
+    c->loss_at = now + USEC_PER_SEC;
+    unsigned loss = loss_of_tenth(c);
+    if (loss >= LOSS_LEAST) {
+        c->sound_loss = (uint8_t)((loss < LOSS_MOST ? loss : LOSS_MOST) * 256 / PERCENT);
+        c->loss_until = now + LOSS_HOLD;
+    } else if (now >= c->loss_until) {
+        c->sound_loss = 0;
+    }
 }

@@ -342,6 +342,10 @@ void sender_input(struct sender *s, usec_t now, struct slice bytes)
     struct rtcp_feedback feedback;
     while (rtcp_next(&bytes, &packet) == 0) {
         s->reported = s->reported || (packet.type == RTCP_RR && packet.count > 0);
+        struct rtcp_report report;
+        for (size_t i = 0; packet.type == RTCP_RR && rtcp_report_at(&packet, i, &report); i++)
+            if (report.ssrc == s->audio_ssrc)
+                s->audio_lost = report.fraction_lost;
         if (rtcp_feedback_parse(&packet, &feedback) != 0)
             continue;
         if (packet.type == RTCP_PSFB && packet.count == RTCP_PLI)

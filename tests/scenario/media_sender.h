@@ -73,8 +73,9 @@ struct sender {
     usec_t pli_at[512];
     unsigned nacked;
     unsigned feedbacks;
-    uint64_t told; /* packets the feedback told of as received */
-    bool reported; /* a receiver report came */
+    uint64_t told;      /* packets the feedback told of as received */
+    bool reported;      /* a receiver report came */
+    uint8_t audio_lost; /* of 256, as told last */
 };
 
 /* SSRCs are `base` + 0..2 for layers, + 10..12 for RTX, + 20 for audio. */

@@ -414,6 +414,33 @@ static void a_narrow_line_carries_no_copies(void **state)
     assert_true(result.concealed < 13);
 }
 
+/* In-band correction is for everybody: asked for when a tenth need it, and no longer. */
+static void senders_correct_when_a_tenth_loses(void **state)
+{
+    (void)state;
+    static struct world w;
+    world_init(&w, 7);
+    struct person *teacher = join(&w, true, NEAR);
+    teacher->sender.level = 20;
+    struct person *listeners[CLASS];
+    for (int i = 0; i < CLASS; i++)
+        listeners[i] = join_listener(&w, false, NEAR);
+    listeners[0]->down.shape.loss = 0.1;
+    world_run(&w, 20 * USEC_PER_SEC);
+    assert_int_equal(teacher->sender.audio_lost, 0);
+    listeners[1]->down.shape.loss = 0.1;
+    listeners[2]->down.shape.loss = 0.1;
+    world_run(&w, 20 * USEC_PER_SEC);
+    unsigned told = teacher->sender.audio_lost * 100U / 256;
+    print_message("told to lose %u %%\n", told);
+    assert_in_range(told, 5, 14);
+    for (int i = 0; i < 3; i++)
+        listeners[i]->down.shape.loss = 0;
+    world_run(&w, 60 * USEC_PER_SEC);
+    assert_int_equal(teacher->sender.audio_lost, 0);
+    world_done(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -425,6 +452,7 @@ int main(void)
         cmocka_unit_test(red_fills_what_is_lost),
         cmocka_unit_test(a_clean_line_carries_no_copies),
         cmocka_unit_test(a_narrow_line_carries_no_copies),
+        cmocka_unit_test(senders_correct_when_a_tenth_loses),
     };
     cmocka_set_test_filter(getenv("DARASA_TEST"));
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,6 +54,12 @@ class Server:
         shutil.rmtree(self.data, ignore_errors=True)
 
 
+def processor(pid):
+    """Seconds of processor time that a process has taken so far."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def load(server, name, *options):
     """One run; what the generator prints."""
     command = [*FIRST, "taskset", "-c", LOAD_CORE, build / "src/programs/darasa", "load", "--server", f"127.0.0.1:{HTTP}",

@@ -90,12 +90,16 @@ async function playsRightly(p) {
     await player.seek(p, 1);
     await player.play(p, true);
     await until('it runs', async () => await player.time(p) > 2.5, 10, 50);
-    const from = await player.time(p), clock = monotonic();
-    await sleep(3000);
-    const rate = (await player.time(p) - from) / (monotonic() - clock);
+    // A machine that does much else besides may hold a decoder up for a moment.
+    const rate = await until('double speed', async () => {
+        const from = await player.time(p), clock = monotonic();
+        await sleep(2000);
+        const rate = (await player.time(p) - from) / (monotonic() - clock);
+        if (rate < 1.6 || rate > 2.2)
+            throw new Error(`it is ${rate.toFixed(2)}`);
+        return rate;
+    }, 10);
     await player.play(p, false);
-    if (rate < 1.6 || rate > 2.2)
-        throw new Error(`double speed is ${rate.toFixed(2)}`);
     await player.choose(p, 'speed', '1');
     return rate;
 }

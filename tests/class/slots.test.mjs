@@ -180,17 +180,6 @@ try {
         }
         await namesWereRight(viewers);
     });
-    // Over the jittery line, with five browsers, it takes a machine that has nothing else to do.
-    if (process.env.DARASA_TEST_FULL) {
-        await test(`lips match within ${LIPS} ms on slots that crossed`, school, async () => {
-            for (const p of [b, c]) {
-                await turn(p, viewers, people);
-                await lips(viewers[0], p);
-                await speak(p, false);
-                await sleep(2500);
-            }
-        });
-    }
     await test('no round of SDP was needed for who came, went and spoke', school, async () => {
         for (const [i, p] of viewers.entries()) {
             const ssrcs = await p.eval(receiveSsrcs), round = await p.eval(sdpRound);
@@ -198,6 +187,22 @@ try {
                 throw new Error(`${p.kind} ${p.identity}: ${ssrcs.length} SSRCs, round ${round} after ${rounds[i]}`);
         }
     });
+    // Over the jittery line it takes a machine that has little else to do: those who are not needed go.
+    if (process.env.DARASA_TEST_FULL) {
+        await test(`lips match within ${LIPS} ms on slots that crossed`, school, async () => {
+            const [viewer, ...others] = viewers;
+            for (const p of [...others, a]) {
+                await leaveOurs(p);
+                await p.close();
+            }
+            for (const p of [b, c]) {
+                await turn(p, [viewer], [viewer, b, c]);
+                await lips(viewer, p);
+                await speak(p, false);
+                await sleep(2500);
+            }
+        });
+    }
 } catch (error) {
     await test('slots', school, () => { throw error; });
 } finally {

@@ -58,6 +58,7 @@ static void free_member(struct member **member)
         return;
     receive_done(m);
     share_done(m);
+    estimate_done(&m->estimate);
     free(m->wish);
     free(m->by_source);
     free(m->order);
@@ -155,12 +156,12 @@ static struct member *new_member(struct conference *c, usec_t now, const char *i
     struct member *m = calloc(1, sizeof(*m));
     if (!m)
         return NULL;
-    if (reserve_member(m, 0, c->source_cap > 0 ? c->source_cap : 1) != 0) {
+    if (estimate_init(&m->estimate, now, conference_random(c)) != 0 ||
+        reserve_member(m, 0, c->source_cap > 0 ? c->source_cap : 1) != 0) {
         free_member(&m);
         return NULL;
     }
     (void)slice_copy(slice_str(id), m->id, sizeof(m->id)); /* checked before */
-    estimate_init(&m->estimate, now, conference_random(c));
     pacer_init(&m->pacer, now);
     sound_join(m, now);
     m->stats_at = now + 10 * USEC_PER_SEC;
@@ -617,7 +618,7 @@ static void refresh(struct conference *c, usec_t now)
         struct source *s = c->sources[i];
         if (!s)
             continue;
-        if (source_tick(s) != 0)
+        if (source_tick(s, now) != 0)
             c->counters.memory++;
         if (source_refresh(s, now))
             changed = true;

@@ -40,46 +40,73 @@ void egress_init(struct egress *e, enum conference_kind kind, uint32_t ssrc, uin
                  random & 0x7fff); /* low: no wrap in the first seconds */
 }
 
-static struct egress_sent *sent_slot(const struct egress *e, uint16_t sequence)
+static uint32_t *sent_slot(const struct egress *e, uint16_t sequence)
 {
     return &e->sent[sequence & (e->sent_slots - 1)];
 }
 
-int egress_tick(struct egress *e)
+const struct sent_packet *egress_sent_at(const struct egress *e, const struct sent *sent,
+                                         uint16_t sequence)
 {
-    if (!e->sent_short || e->sent_slots == EGRESS_SENT_MAX)
-        return 0;
-    struct egress_sent *before = e->sent;
+    if (!e->sent)
+        return NULL;
+    uint32_t back = (uint32_t)sent->next - *sent_slot(e, sequence);
+    const struct sent_packet *packet = sent_get(sent, sent->next - back);
+    return packet && packet->ssrc == e->ssrc && packet->out.sequence == sequence ? packet : NULL;
+}
+
+void egress_remember(struct egress *e, struct sent *sent, uint32_t number,
+                     const struct rewritten *out, uint8_t tries)
+{
+    struct sent_packet *packet = sent_newest(sent);
+    packet->ssrc = e->ssrc;
+    packet->number = number;
+    packet->out = *out;
+    packet->tries = tries;
+    *sent_slot(e, out->sequence) = (uint32_t)(sent->next - 1);
+}
+
+static int find_more(struct egress *e, usec_t now, const struct sent *sent)
+{
+    /* A quarter is what may leave until the next tick. */
     uint16_t slots = e->sent_slots;
-    struct egress_sent *more = calloc((size_t)slots * 2, sizeof(*more));
-    e->sent_short = false;
+    uint16_t last = e->last_sent;
+    const struct sent_packet *old = egress_sent_at(e, sent, (uint16_t)(last - slots / 4 * 3));
+    if (!old || slots == EGRESS_SENT_MAX || now - old->at >= RESEND_AGE_MAX)
+        return 0;
+    uint32_t *more = calloc((size_t)slots * 2, sizeof(*more));
     if (!more)
         return ERR_MEMORY;
+    for (uint16_t i = 0; i < slots; i++) {
+        uint16_t sequence = (uint16_t)(last - i);
+        if (egress_sent_at(e, sent, sequence))
+            more[sequence & (slots * 2 - 1)] = *sent_slot(e, sequence);
+    }
+    free(e->sent);
     e->sent = more;
     e->sent_slots = (uint16_t)(slots * 2);
-    for (uint16_t i = 0; i < slots; i++)
-        if (before[i].at != 0)
-            *sent_slot(e, before[i].out.sequence) = before[i];
-    free(before);
     return 0;
 }
 
-static void remember(struct egress *e, usec_t now, uint32_t number, const struct rewritten *out)
+int egress_tick(struct egress *e, usec_t now, const struct sent *sent)
 {
-    struct egress_sent *sent = sent_slot(e, out->sequence);
-    e->sent_short |= sent->at != 0 && now - sent->at < RESEND_AGE_MAX;
-    *sent = (struct egress_sent){.number = number, .at = usec_max(now, 1), .out = *out};
+    int err = rewrite_tick(&e->rewrite, now);
+    return err || !e->sent ? err : find_more(e, now, sent);
 }
 
 void egress_done(struct egress *e)
 {
     free(e->sent);
     e->sent = NULL;
+    rewrite_done(&e->rewrite);
 }
 
 int egress_attach(struct egress *e, const struct source *s)
 {
     egress_detach(e);
+    int err = rewrite_reserve(&e->rewrite);
+    if (err)
+        return err;
     if (e->kind == CONFERENCE_VIDEO && !e->sent) {
         e->sent_slots = EGRESS_SENT_MIN;
         e->sent = calloc(e->sent_slots, sizeof(*e->sent));
@@ -374,8 +401,6 @@ void egress_write(struct egress *e, usec_t now, const struct source *s, uint32_t
     if (red.count > 1)
         red_put(&w, &red); /* its own block is the payload */
     packet->payload = put_payload(&w, s, entry, out);
-    if (e->sent)
-        remember(e, now, number, out);
     assert(!w.failed);
     packet->header_len = (uint16_t)writer_len(&w);
     packet->rtcp = false;
@@ -390,28 +415,19 @@ void egress_write(struct egress *e, usec_t now, const struct source *s, uint32_t
         e->report_at = now;
 }
 
-struct egress_sent *egress_sent_at(const struct egress *e, uint16_t sequence)
-{
-    struct egress_sent *sent = e->sent ? sent_slot(e, sequence) : NULL;
-    return sent && sent->at != 0 && sent->out.sequence == sequence ? sent : NULL;
-}
-
-struct egress_sent *egress_find_sent(struct egress *e, usec_t now, const struct source *s,
-                                     uint16_t sequence, usec_t rtt)
+bool egress_may_resend(const struct egress *e, usec_t now, const struct source *s,
+                       const struct sent_packet *packet, usec_t rtt)
 {
     /* A key frame is on its way or came: what was before it is of no use. */
-    if (e->resync || (int16_t)(sequence - e->repair_from) < 0)
-        return NULL;
-    struct egress_sent *sent = e->rtx != 0 ? egress_sent_at(e, sequence) : NULL;
-    if (!sent || sent->tries >= RESENDS_MAX)
-        return NULL;
-    const struct ring_packet *entry = ring_get(&s->ring, sent->number);
+    if (e->resync || (int16_t)(packet->out.sequence - e->repair_from) < 0)
+        return false;
+    if (e->rtx == 0 || packet->tries >= RESENDS_MAX)
+        return false;
+    const struct ring_packet *entry = ring_get(&s->ring, packet->number);
     if (!entry || now - entry->arrival > RESEND_AGE_MAX)
-        return NULL;
+        return false;
     /* An answer that is still on its way is not sent twice. */
-    if (sent->tries > 0 && now - sent->at < usec_max(rtt * 9 / 10, RESEND_INTERVAL_MIN))
-        return NULL;
-    return sent;
+    return packet->tries == 0 || now - packet->at >= usec_max(rtt * 9 / 10, RESEND_INTERVAL_MIN);
 }
 
 static struct rtp_header rtx_header(struct egress *e, const struct codec *codec, uint32_t timestamp,
@@ -426,13 +442,12 @@ static struct rtp_header rtx_header(struct egress *e, const struct codec *codec,
     };
 }
 
-bool egress_write_rtx(struct egress *e, usec_t now, const struct source *s,
-                      struct egress_sent *sent, uint16_t transport,
-                      struct conference_packet *packet)
+bool egress_write_rtx(struct egress *e, const struct source *s, const struct sent_packet *sent,
+                      uint16_t transport, struct conference_packet *packet)
 {
     const struct ring_packet *entry = ring_get(&s->ring, sent->number);
     const struct rewritten *out = &sent->out;
-    if (!entry || sent->at == 0)
+    if (!entry)
         return false;
     uint8_t dependency[UINT8_MAX];
     struct rtp_header header = rtx_header(e, entry->codec, out->timestamp, out->marker);
@@ -446,7 +461,6 @@ bool egress_write_rtx(struct egress *e, usec_t now, const struct source *s,
     packet->header_len = (uint16_t)writer_len(&w);
     packet->rtcp = false;
     packet->audio = false;
-    sent->at = usec_max(now, 1);
     return true;
 }
 

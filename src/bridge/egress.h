@@ -5,24 +5,18 @@
 
 #include "bridge/pacer.h"
 #include "bridge/rewrite.h"
+#include "bridge/sent.h"
 #include "bridge/source.h"
 #include "bridge/target.h"
 
 #define EGRESS_NO_SOURCE UINT32_MAX
-/* Packets remembered for repair, powers of two: a second of a small picture, and of any. */
+/* Packets found for repair, powers of two: a second of a small picture, and of any. */
 #define EGRESS_SENT_MIN 64
 #define EGRESS_SENT_MAX 512
 #define EGRESS_REPORT_INTERVAL (1 * USEC_PER_SEC)
 /* A receiver may cause so many key-frame requests for a source in this time. */
 #define EGRESS_KEYS 3
 #define EGRESS_KEYS_TIME (10 * USEC_PER_SEC)
-
-struct egress_sent {
-    uint32_t number; /* in the source's ring */
-    usec_t at;       /* 0: never */
-    struct rewritten out;
-    uint8_t tries;
-};
 
 /* What every packet needs lies together; what switches, reports and housekeeping need follows. */
 struct egress {
@@ -41,14 +35,14 @@ struct egress {
     uint32_t spell;    /* of its voice: sound is without gaps from `begun` on */
     uint32_t reported; /* highest number of the last receiver report */
     int64_t begun;     /* sequence number of the first packet; sound */
-    bool sent_short;   /* one gave way that could still have been asked for */
     uint16_t sent_slots;
     uint16_t last_sent;        /* outgoing sequence number sent last */
     struct target at;          /* spatial and temporal layers of the stream in force */
     const struct codec *codec; /* of that; NULL: none yet */
-    struct egress_sent *sent;  /* video, once it carried something; by sequence number */
-    uint16_t repair_from;      /* what went out before needs no repair */
-    enum pacer_class paced;    /* of the packets queued last */
+    uint32_t *sent; /* video, once it carried something: transport numbers (low bits) by sequence
+                       number */
+    uint16_t repair_from;   /* what went out before needs no repair */
+    enum pacer_class paced; /* of the packets queued last */
     uint32_t packets;
     uint32_t octets;
     usec_t report_at; /* when the next sender report is due; USEC_NEVER: nothing sent */
@@ -68,9 +62,9 @@ struct egress {
 void egress_init(struct egress *egress, enum conference_kind kind, uint32_t ssrc, uint32_t rtx,
                  uint32_t random);
 void egress_done(struct egress *egress);
-/* Housekeeping outside the packet path: remembers more packets when they were too few. ERR_MEMORY.
- */
-int egress_tick(struct egress *egress) MUST_USE;
+/* Housekeeping outside the packet path: remembers more before that is short. `sent`: the
+ * receiver's. ERR_MEMORY. */
+int egress_tick(struct egress *egress, usec_t now, const struct sent *sent) MUST_USE;
 /* From now on it carries this source. ERR_MEMORY: it carries none. */
 int egress_attach(struct egress *egress, const struct source *source) MUST_USE;
 void egress_detach(struct egress *egress);
@@ -96,15 +90,18 @@ bool egress_take_key(struct egress *egress, usec_t now);
 void egress_write(struct egress *egress, usec_t now, const struct source *source, uint32_t number,
                   const struct rewritten *out, uint16_t transport,
                   struct conference_packet *packet);
-/* The packet sent with that sequence number, if it is remembered. */
-struct egress_sent *egress_sent_at(const struct egress *egress, uint16_t sequence);
-/* The packet that went out with that sequence number, if it may be sent again now; NULL: not, or
- * the ring has it no more. */
-struct egress_sent *egress_find_sent(struct egress *egress, usec_t now, const struct source *source,
-                                     uint16_t sequence, usec_t rtt);
+/* The newest of `sent` is this packet of ours: it may be asked for. */
+void egress_remember(struct egress *egress, struct sent *sent, uint32_t number,
+                     const struct rewritten *out, uint8_t tries);
+/* The packet sent last with that sequence number; NULL: it is not remembered. */
+const struct sent_packet *egress_sent_at(const struct egress *egress, const struct sent *sent,
+                                         uint16_t sequence);
+/* Whether that packet may be sent again now, for the receiver asked for it. */
+bool egress_may_resend(const struct egress *egress, usec_t now, const struct source *source,
+                       const struct sent_packet *packet, usec_t rtt);
 /* As RTX; false when the ring has it no more. */
-bool egress_write_rtx(struct egress *egress, usec_t now, const struct source *source,
-                      struct egress_sent *sent, uint16_t transport,
+bool egress_write_rtx(struct egress *egress, const struct source *source,
+                      const struct sent_packet *sent, uint16_t transport,
                       struct conference_packet *packet);
 /* Nothing but padding, on the RTX stream. */
 void egress_write_padding(struct egress *egress, uint16_t transport,

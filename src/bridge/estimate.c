@@ -9,14 +9,24 @@
 /* A probe into a queue that still drains would measure that. */
 #define PROBE_QUEUE (20 * USEC_PER_MSEC)
 
-void estimate_init(struct estimate *e, usec_t now, uint32_t seed)
+int estimate_init(struct estimate *e, usec_t now, uint32_t seed)
 {
-    *e = (struct estimate){.next = 65536, .acked = 65535};
+    *e = (struct estimate){0};
+    int err = sent_init(&e->sent);
+    if (err)
+        return err;
+    e->acked = e->sent.next - 1;
     delay_init(&e->delay);
     rate_init(&e->rate, now, ESTIMATE_INITIAL);
     loss_init(&e->loss);
     idle_init(&e->idle, now);
     probe_init(&e->probe, now, seed);
+    return 0;
+}
+
+void estimate_done(struct estimate *e)
+{
+    sent_done(&e->sent);
 }
 
 static double current(const struct estimate *e)
@@ -26,16 +36,15 @@ static double current(const struct estimate *e)
 
 uint16_t estimate_send(struct estimate *e, usec_t now, size_t size, bool probe)
 {
-    int64_t sequence = e->next++;
+    uint16_t sequence = (uint16_t)e->sent.next;
     uint16_t bytes = (uint16_t)(size < UINT16_MAX ? size : UINT16_MAX);
-    e->sent[sequence & (ESTIMATE_HISTORY - 1)] =
-        (struct estimate_sent){.at = now, .sequence = (uint32_t)sequence, .size = bytes};
+    (void)sent_put(&e->sent, now, bytes); /* more of it is for the caller to tell */
     if (e->asked_at == 0)
         e->asked_at = usec_max(now, 1);
     probe_sent(&e->probe, now, bytes, probe);
     if (!probe && idle_sent(&e->idle, now, current(e), bytes))
         acked_doubt(&e->arrived);
-    return (uint16_t)sequence;
+    return sequence;
 }
 
 /* Arrival times of feedbacks on one line: the reference has 24 bits of 64 ms. */
@@ -50,17 +59,17 @@ static usec_t unwrap_reference(struct estimate *e, int32_t reference)
     return (e->reference - reference) * TWCC_REFERENCE;
 }
 
-static void take_arrival(struct estimate *e, usec_t now, struct estimate_sent *sent, int64_t number,
+static void take_arrival(struct estimate *e, usec_t now, struct sent_packet *sent, int64_t number,
                          usec_t arrival)
 {
-    if (sent->lost) { /* only late */
+    if (sent->fate == SENT_LOST) { /* only late */
         loss_take_back(&e->loss, sent->size);
         e->lost_count--;
     } else {
         loss_add(&e->loss, sent->at, sent->size, false);
         e->told_count++;
     }
-    sent->told = true;
+    sent->fate = SENT_ARRIVED;
     delay_add(&e->delay, now, sent->at, arrival);
     acked_add(&e->arrived, arrival, sent->size, delay_waited(&e->delay, sent->at, arrival));
     probe_told(&e->probe, number, sent->at, arrival, sent->size);
@@ -72,15 +81,15 @@ static void take_status(struct estimate *e, usec_t now, const struct twcc_status
                         usec_t shift, bool broken)
 {
     int64_t full = rtp_unwrap(e->acked, status->sequence);
-    struct estimate_sent *sent = &e->sent[full & (ESTIMATE_HISTORY - 1)];
-    if (full >= e->next || sent->at == 0 || sent->sequence != (uint32_t)full || sent->told)
+    struct sent_packet *sent = sent_get(&e->sent, full);
+    if (!sent || sent->fate == SENT_ARRIVED)
         return;
     if (full > e->acked)
         e->acked = full;
     if (status->received) {
         take_arrival(e, now, sent, full, status->arrival + shift);
-    } else if (!sent->lost && !broken) { /* an outage says nothing about the rate */
-        sent->lost = true;
+    } else if (sent->fate == SENT_UNKNOWN && !broken) { /* an outage says nothing about the rate */
+        sent->fate = SENT_LOST;
         e->lost_count++;
         e->told_count++;
         loss_add(&e->loss, sent->at, sent->size, true);
@@ -168,7 +177,7 @@ size_t estimate_tick(struct estimate *e, usec_t now, bool can_probe)
         return 0;
     }
     struct probe_input in = probe_state(e);
-    probe_tick(&e->probe, now, e->next, &in);
+    probe_tick(&e->probe, now, e->sent.next, &in);
     return probe_fill(&e->probe, now);
 }
 

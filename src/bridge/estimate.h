@@ -15,24 +15,15 @@
 #include "bridge/estimate_loss.h"
 #include "bridge/estimate_probe.h"
 #include "bridge/estimate_rate.h"
+#include "bridge/sent.h"
 
-#define ESTIMATE_HISTORY 2048 /* packets sent and not yet told about; a power of two */
 /* A picture and a voice; the first probes look further within a second. */
 #define ESTIMATE_INITIAL 300000
 #define ESTIMATE_MIN 30000
 #define ESTIMATE_MAX 20000000
 
-struct estimate_sent {
-    usec_t at;
-    uint32_t sequence; /* low bits; tells whether the entry is this packet's */
-    uint16_t size;
-    bool lost; /* told to be */
-    bool told; /* to have arrived */
-};
-
 struct estimate {
-    struct estimate_sent sent[ESTIMATE_HISTORY];
-    int64_t next; /* unwrapped number of the next packet */
+    struct sent sent;
     int64_t acked;
     /* Arrivals on the receiver's clock, unwrapped. */
     int64_t reference;
@@ -51,9 +42,11 @@ struct estimate {
     usec_t asked_at;     /* the oldest packet since that one; 0: none */
 };
 
-void estimate_init(struct estimate *estimate, usec_t now, uint32_t seed);
-/* Counts a packet about to leave and gives its transport sequence number. `probe`: it leaves only
- * for a probe. */
+/* ERR_MEMORY. */
+int estimate_init(struct estimate *estimate, usec_t now, uint32_t seed) MUST_USE;
+void estimate_done(struct estimate *estimate);
+/* Counts a packet about to leave, which is then the newest of `sent`, and gives its transport
+ * sequence number. `probe`: it leaves only for a probe. */
 uint16_t estimate_send(struct estimate *estimate, usec_t now, size_t size, bool probe);
 /* The FCI of a transport feedback packet. ERR_FORMAT. */
 int estimate_feedback(struct estimate *estimate, usec_t now, struct slice fci) MUST_USE;

@@ -27,7 +27,7 @@ struct link {
 static void begin(struct link *l, uint64_t rate)
 {
     *l = (struct link){.rate = rate, .now = 5000000};
-    estimate_init(&l->estimate, l->now, 1);
+    assert_int_equal(estimate_init(&l->estimate, l->now, 1), 0);
     l->random = 1;
 }
 
@@ -111,6 +111,7 @@ static void a_wide_link_is_found_within_two_seconds(void **state)
     assert_in_range(estimate_rtt(&l.estimate), 20000, 120000);
     assert_true(l.probed < 60000);
     assert_false(estimate_settled(&l.estimate));
+    estimate_done(&l.estimate);
 }
 
 static void a_narrow_link_is_found_out(void **state)
@@ -123,6 +124,7 @@ static void a_narrow_link_is_found_out(void **state)
         follow(&l, 500000, 3000000);
         assert_in_range(estimate_bps(&l.estimate), 600000, 1250000);
     }
+    estimate_done(&l.estimate);
 }
 
 static void a_drop_is_followed_at_once_and_a_rise_soon(void **state)
@@ -143,6 +145,7 @@ static void a_drop_is_followed_at_once_and_a_rise_soon(void **state)
     while (estimate_bps(&l.estimate) < 2000000)
         follow(&l, 100000, 2000000);
     assert_true(l.now - raised <= 15000000);
+    estimate_done(&l.estimate);
 }
 
 static void loss_of_the_way_itself_is_told_from_loss_by_rate(void **state)
@@ -160,6 +163,7 @@ static void loss_of_the_way_itself_is_told_from_loss_by_rate(void **state)
     l.lose = 0;
     follow(&l, 20000000, 2000000);
     assert_true(estimate_bps(&l.estimate) >= 1900000);
+    estimate_done(&l.estimate);
 }
 
 static void jitter_is_no_overuse(void **state)
@@ -173,6 +177,7 @@ static void jitter_is_no_overuse(void **state)
         follow(&l, 200000, 300000);
         assert_true(estimate_bps(&l.estimate) >= 280000);
     }
+    estimate_done(&l.estimate);
 }
 
 static void probes_cost_little_where_there_is_nothing_to_find(void **state)
@@ -188,6 +193,7 @@ static void probes_cost_little_where_there_is_nothing_to_find(void **state)
     }
     assert_true(l.probed > 0);
     assert_true(l.probed < 60 * 40000 / 8 / 20 + 60000); /* 5 % beside the credit to begin with */
+    estimate_done(&l.estimate);
 }
 
 static void what_is_sent_in_any_case_is_the_least(void **state)
@@ -200,6 +206,7 @@ static void what_is_sent_in_any_case_is_the_least(void **state)
         run(&l, 100000, 80000);
     }
     assert_true(estimate_bps(&l.estimate) >= 80000);
+    estimate_done(&l.estimate);
 }
 
 static void a_way_without_feedback_is_stalled(void **state)
@@ -217,6 +224,7 @@ static void a_way_without_feedback_is_stalled(void **state)
     run(&l, 500000, 200000);
     assert_false(estimate_stalled(&l.estimate, l.now));
     assert_true(estimate_bps(&l.estimate) >= before / 2);
+    estimate_done(&l.estimate);
 }
 
 static void idle_has_two_thresholds(void **state)
@@ -251,6 +259,7 @@ static void nonsense_is_refused(void **state)
     assert_int_equal(
         estimate_feedback(&l.estimate, l.now, SLICE("\0\1\0\2\0\0\1\0\x20\x02\x04\x04")), 0);
     assert_int_equal(estimate_bps(&l.estimate), ESTIMATE_INITIAL);
+    estimate_done(&l.estimate);
 }
 
 int main(void)

@@ -188,7 +188,7 @@ static void sent_out(struct conference *c, struct member *m, usec_t now,
 
 static uint16_t next_transport(const struct member *m)
 {
-    return (uint16_t)m->estimate.next;
+    return (uint16_t)m->estimate.sent.next;
 }
 
 /* A late first packet of a key frame: what came after it follows now. */
@@ -223,6 +223,8 @@ static bool put_media(struct conference *c, struct member *m, usec_t now, uint16
     if (out->audio)
         meter_add(&m->audio_bytes, now, (uint32_t)wire_size(out));
     sent_out(c, m, now, out, false);
+    if (!out->audio)
+        egress_remember(e, &m->estimate.sent, number, &rewritten, 0);
     return true;
 }
 
@@ -340,17 +342,19 @@ static bool put_rtx(struct conference *c, struct member *m, usec_t now,
     uint64_t share = m->shared_bps / 8 / RESEND_SHARE;
     uint64_t most = share > RESEND_MIN_BYTES ? share : RESEND_MIN_BYTES;
     usec_t rtt = m->rtt > 0 ? m->rtt : CONFERENCE_RTT_UNKNOWN;
-    struct egress_sent *sent =
-        s && source_live(s) ? egress_find_sent(e, now, s, resend->sequence, rtt) : NULL;
-    if (!sent || meter_rate(&m->resend_bytes, now) > most ||
-        !egress_write_rtx(e, now, s, sent, next_transport(m), out)) {
+    struct sent *log = &m->estimate.sent;
+    const struct sent_packet *sent = egress_sent_at(e, log, resend->sequence);
+    if (!sent || !s || !source_live(s) || !egress_may_resend(e, now, s, sent, rtt) ||
+        meter_rate(&m->resend_bytes, now) > most ||
+        !egress_write_rtx(e, s, sent, next_transport(m), out)) {
         c->counters.nacks_refused++;
         return false;
     }
-    sent->tries++;
+    struct sent_packet again = *sent;
     meter_add(&m->resend_bytes, now, (uint32_t)wire_size(out));
     c->counters.nacks_served++;
     sent_out(c, m, now, out, false);
+    egress_remember(e, log, again.number, &again.out, again.tries + 1);
     return true;
 }
 
@@ -399,20 +403,24 @@ static size_t poll_probe(struct conference *c, struct member *m, usec_t now,
     struct egress *e = m->probe_budget > 0 ? probe_egress(c, m, now) : NULL;
     if (!e)
         m->probe_budget = 0;
+    struct sent *log = &m->estimate.sent;
     uint16_t back = 0;
     while (m->probe_budget > 0 && count < max) {
         struct conference_packet *packet = &out[count];
         /* What went out lately is sent twice: if the first was lost, it repairs. */
         uint16_t sequence = (uint16_t)(e->last_sent - back++ % 16);
-        struct egress_sent *sent = egress_sent_at(e, sequence);
+        const struct sent_packet *sent = egress_sent_at(e, log, sequence);
+        struct sent_packet again = sent ? *sent : (struct sent_packet){0};
         const struct source *s = conference_source_of(c, e);
         bool written =
-            e->target >= 0 && sent && egress_write_rtx(e, now, s, sent, next_transport(m), packet);
+            e->target >= 0 && sent && egress_write_rtx(e, s, sent, next_transport(m), packet);
         if (!written)
             egress_write_padding(e, next_transport(m), packet);
         m->probe_budget -= (int64_t)wire_size(packet);
         c->counters.probes++;
         sent_out(c, m, now, packet, true);
+        if (written)
+            egress_remember(e, log, again.number, &again.out, again.tries);
         count++;
     }
     return count;
@@ -541,9 +549,11 @@ void receive_tick(struct conference *c, struct member *m, usec_t now)
     if (!m->connected)
         return;
     want_keys(c, m, now);
+    if (sent_tick(&m->estimate.sent, now))
+        c->counters.memory++;
     for (size_t i = 0; i < m->egress_count; i++) {
         struct egress *e = &m->egress[i];
-        if (egress_tick(e))
+        if (egress_tick(e, now, &m->estimate.sent))
             c->counters.memory++;
         if (now >= e->report_at && e->source != EGRESS_NO_SOURCE)
             m->sender_reports = true;

@@ -1,30 +1,74 @@
 #include "bridge/rewrite.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 enum { NO_STREAM = -1 };
 
 /* How far the sender's clock may run ahead of ours over a switch before we trust ours. */
 #define AHEAD_MAX (3 * USEC_PER_SEC)
 
+static struct rewrite_range *range_at(const struct rewrite *rw, uint32_t number)
+{
+    return &rw->ranges[number & (rw->slots - 1)];
+}
+
 static struct rewrite_range *newest(const struct rewrite *rw)
 {
     assert(rw->range_count > rw->range_first);
-    return (struct rewrite_range *)&rw->ranges[(rw->range_count - 1) % REWRITE_RANGES];
+    return range_at(rw, rw->range_count - 1);
 }
 
 static struct rewrite_range *add_range(struct rewrite *rw)
 {
-    struct rewrite_range *range = &rw->ranges[rw->range_count++ % REWRITE_RANGES];
-    if (rw->range_count - rw->range_first > REWRITE_RANGES)
-        rw->range_first = rw->range_count - REWRITE_RANGES;
-    return range;
+    assert(rw->slots > 0);
+    if (rw->range_count - rw->range_first == rw->slots)
+        rw->range_first++;
+    return range_at(rw, rw->range_count++);
 }
 
 void rewrite_init(struct rewrite *rw, unsigned clock, uint16_t sequence)
 {
-    *rw = (struct rewrite){
-        .stream = NO_STREAM, .clock = clock, .sequence = 65536 + (int64_t)sequence - 1};
+    *rw = (struct rewrite){.stream = NO_STREAM,
+                           .clock = clock,
+                           .sequence = 65536 + (int64_t)sequence - 1,
+                           .slots = rw->slots,
+                           .ranges = rw->ranges};
+}
+
+void rewrite_done(struct rewrite *rw)
+{
+    free(rw->ranges);
+    *rw = (struct rewrite){0};
+}
+
+int rewrite_reserve(struct rewrite *rw)
+{
+    if (rw->slots > 0)
+        return 0;
+    rw->ranges = calloc(REWRITE_RANGES_MIN, sizeof(*rw->ranges));
+    rw->slots = rw->ranges ? REWRITE_RANGES_MIN : 0;
+    return rw->ranges ? 0 : ERR_MEMORY;
+}
+
+int rewrite_tick(struct rewrite *rw, usec_t now)
+{
+    /* A quarter is what may begin until the next tick. */
+    uint32_t held = rw->slots / 4 * 3;
+    if (rw->range_count - rw->range_first < held || rw->slots == 0 ||
+        rw->slots == REWRITE_RANGES_MAX ||
+        now - range_at(rw, rw->range_count - held)->since >= REWRITE_KEPT)
+        return 0;
+    struct rewrite more = *rw;
+    more.slots *= 2;
+    more.ranges = calloc(more.slots, sizeof(*more.ranges));
+    if (!more.ranges)
+        return ERR_MEMORY;
+    for (uint32_t n = rw->range_first; n != rw->range_count; n++)
+        *range_at(&more, n) = *range_at(rw, n);
+    free(rw->ranges);
+    *rw = more;
+    return 0;
 }
 
 void rewrite_detach(struct rewrite *rw)
@@ -70,12 +114,13 @@ void rewrite_switch(struct rewrite *rw, const struct ring_packet *packet, const 
         .first = packet->sequence,
         .end = INT64_MAX,
         .sequence_delta = rw->sequence + 1 - packet->sequence,
+        .since = packet->arrival,
         .stream = (int8_t)packet->stream,
     };
     if (rw->started) {
         range.timestamp_delta = next_timestamp(rw, packet, aligned) - packet->timestamp;
-        range.picture_delta = rw->picture + 1 - packet->picture;
-        range.frame_delta = rw->frame + 1 - packet->frame;
+        range.picture_delta = (uint16_t)(rw->picture + 1 - packet->picture);
+        range.frame_delta = (uint16_t)(rw->frame + 1 - packet->frame);
         range.tl0_delta = (uint8_t)(rw->tl0 + 1 - packet->tl0);
         range.keyidx_delta = (uint8_t)(rw->keyidx + 1 - packet->keyidx);
     }
@@ -91,7 +136,7 @@ static const struct rewrite_range *find_range(const struct rewrite *rw,
                                               const struct ring_packet *packet)
 {
     for (uint32_t n = rw->range_count; n != rw->range_first; n--) {
-        const struct rewrite_range *range = &rw->ranges[(n - 1) % REWRITE_RANGES];
+        const struct rewrite_range *range = range_at(rw, n - 1);
         if (range->stream == (int8_t)packet->stream && packet->sequence >= range->first)
             return packet->sequence < range->end ? range : NULL;
     }
@@ -104,13 +149,13 @@ bool rewrite_map(struct rewrite *rw, const struct ring_packet *packet, struct re
     if (!range)
         return false;
     int64_t sequence = packet->sequence + range->sequence_delta;
-    int64_t picture = packet->picture + range->picture_delta;
-    int64_t frame = packet->frame + range->frame_delta;
+    uint16_t picture = (uint16_t)(packet->picture + range->picture_delta);
+    uint16_t frame = (uint16_t)(packet->frame + range->frame_delta);
     *ret_out = (struct rewritten){
         .sequence = (uint16_t)sequence,
         .timestamp = packet->timestamp + range->timestamp_delta,
-        .picture = (uint16_t)(picture & 0x7fff),
-        .frame = (uint16_t)frame,
+        .picture = picture & 0x7fff,
+        .frame = frame,
         .tl0 = (uint8_t)(packet->tl0 + range->tl0_delta),
         .keyidx = (uint8_t)((packet->keyidx + range->keyidx_delta) & 0x1f),
         .marker = packet->marker,
@@ -137,6 +182,7 @@ void rewrite_skip(struct rewrite *rw, const struct ring_packet *packet)
     struct rewrite_range *range = newest(rw);
     struct rewrite_range next = *range;
     next.first = packet->sequence + 1;
+    next.since = packet->arrival;
     next.sequence_delta--;
     if (packet->codec->gapless && packet->picture != rw->skipped_picture)
         next.picture_delta--;

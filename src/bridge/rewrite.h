@@ -10,15 +10,20 @@
 
 #include "bridge/ring.h"
 
-#define REWRITE_RANGES 64 /* remembered; older packets are not forwarded any more */
+/* Ranges remembered; older packets are not forwarded any more. It begins with few and doubles while
+ * they are younger than REWRITE_KEPT. */
+#define REWRITE_RANGES_MIN 4
+#define REWRITE_RANGES_MAX 64
+#define REWRITE_KEPT (2 * USEC_PER_SEC)
 
 struct rewrite_range {
     int64_t first; /* input sequence numbers [first, end) */
     int64_t end;   /* INT64_MAX while it is the newest */
     int64_t sequence_delta;
-    int64_t picture_delta;
-    int64_t frame_delta;
+    usec_t since; /* when its first packet came */
     uint32_t timestamp_delta;
+    uint16_t picture_delta;
+    uint16_t frame_delta;
     uint8_t tl0_delta;
     uint8_t keyidx_delta;
     int8_t stream;
@@ -36,12 +41,13 @@ struct rewrite {
     int64_t sequence;
     uint32_t timestamp;
     usec_t arrival;
-    int64_t picture;
-    int64_t frame;
+    uint16_t picture;
+    uint16_t frame;
     uint8_t tl0;
     uint8_t keyidx;
     unsigned clock;
-    struct rewrite_range ranges[REWRITE_RANGES];
+    uint32_t slots; /* of ranges: a power of two; 0: none yet */
+    struct rewrite_range *ranges;
 };
 
 /* What goes on the wire instead. */
@@ -57,8 +63,14 @@ struct rewritten {
     uint32_t active; /* decode targets sent; 0: not told */
 };
 
-/* The first packet will carry `sequence`. */
+/* The first packet will carry `sequence`. A struct used before keeps its memory, any other must be
+ * zero. */
 void rewrite_init(struct rewrite *rewrite, unsigned clock, uint16_t sequence);
+void rewrite_done(struct rewrite *rewrite);
+/* Room for the first ranges, if there is none; needed before packets come. ERR_MEMORY. */
+int rewrite_reserve(struct rewrite *rewrite) MUST_USE;
+/* Housekeeping outside the packet path: makes more room before it is short. ERR_MEMORY. */
+int rewrite_tick(struct rewrite *rewrite, usec_t now) MUST_USE;
 /* The packets that come now are of another source: nothing late is taken any more. */
 void rewrite_detach(struct rewrite *rewrite);
 /* Goes over to the packet's stream, beginning with this packet. `aligned`: the outgoing timestamp

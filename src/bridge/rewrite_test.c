@@ -29,7 +29,9 @@ static bool maps(struct rewrite *rw, struct ring_packet p)
 
 static void start(struct rewrite *rw)
 {
+    *rw = (struct rewrite){0};
     rewrite_init(rw, 90000, 1000);
+    assert_int_equal(rewrite_reserve(rw), 0);
     struct ring_packet first = packet(500, 10, 0);
     rewrite_switch(rw, &first, NULL);
     assert_int_equal(map(rw, first).sequence, 1000);
@@ -46,6 +48,7 @@ static void a_layer_goes_through_unbroken(void **state)
         assert_int_equal(out.picture, 10 + i);
     }
     assert_int_equal(rewrite_stream(&rw), 0);
+    rewrite_done(&rw);
 }
 
 static void holes_stay_holes_and_late_packets_fill_them(void **state)
@@ -56,6 +59,7 @@ static void holes_stay_holes_and_late_packets_fill_them(void **state)
     assert_int_equal(map(&rw, packet(503, 13, 0)).sequence, 1003);
     assert_int_equal(map(&rw, packet(501, 11, 0)).sequence, 1001);
     assert_int_equal(map(&rw, packet(502, 12, 0)).picture, 12);
+    rewrite_done(&rw);
 }
 
 static void a_switch_goes_on_where_the_old_layer_stopped(void **state)
@@ -81,6 +85,7 @@ static void a_switch_goes_on_where_the_old_layer_stopped(void **state)
     /* What came before the key frame in its layer was never sent. */
     assert_false(maps(&rw, packet(89, 699, 2)));
     assert_int_equal(rewrite_stream(&rw), 2);
+    rewrite_done(&rw);
 }
 
 static void the_senders_clock_decides_within_reason(void **state)
@@ -103,6 +108,7 @@ static void the_senders_clock_decides_within_reason(void **state)
     aligned = last.timestamp + 90000 * 60;
     rewrite_switch(&rw, &key, &aligned);
     assert_in_range(map(&rw, key).timestamp - last.timestamp, 3000 + 90 + 2900, 3000 + 90 + 3100);
+    rewrite_done(&rw);
 }
 
 static void left_out_frames_leave_no_hole(void **state)
@@ -115,6 +121,7 @@ static void left_out_frames_leave_no_hole(void **state)
     for (int64_t frame = 1; frame < 300; frame++) {
         for (int64_t part = 0; part < 2; part++) {
             struct ring_packet p = packet(499 + frame * 2 + part, 10 + frame, 0);
+            assert_int_equal(rewrite_tick(&rw, p.arrival), 0);
             if (frame % 2) {
                 rewrite_skip(&rw, &p);
                 continue;
@@ -125,11 +132,14 @@ static void left_out_frames_leave_no_hole(void **state)
             assert_int_equal(out.picture, picture);
         }
     }
-    /* A packet of a frame that was left out is not sent late; one that was sent keeps its place. */
+    /* A packet of a frame that was left out is not sent late; one that was sent keeps its place for
+     * as long as promised. */
     assert_false(maps(&rw, packet(499 + 297 * 2, 307, 0)));
     assert_int_equal(map(&rw, packet(499 + 296 * 2, 306, 0)).sequence, sequence - 3);
+    assert_int_equal(map(&rw, packet(499 + 238 * 2, 248, 0)).sequence, sequence - 61);
     /* Too old to be remembered. */
     assert_false(maps(&rw, packet(499 + 40 * 2, 50, 0)));
+    rewrite_done(&rw);
 }
 
 static void another_source_shares_nothing(void **state)
@@ -148,6 +158,25 @@ static void another_source_shares_nothing(void **state)
     assert_int_equal(out.sequence, last.sequence + 1);
     assert_int_equal(out.picture, last.picture + 1);
     assert_in_range(out.timestamp - last.timestamp, 3590U * 90000, 3600U * 90000);
+    rewrite_done(&rw);
+}
+
+static void ranges_grow_only_while_they_are_young(void **state)
+{
+    (void)state;
+    struct rewrite rw;
+    start(&rw);
+    for (int64_t i = 1; i < 200; i++) {
+        struct ring_packet p = packet(500 + i, 10 + i, 0);
+        p.arrival = 1000000 + i * USEC_PER_SEC;
+        assert_int_equal(rewrite_tick(&rw, p.arrival), 0);
+        if (i % 2)
+            rewrite_skip(&rw, &p);
+        else
+            (void)map(&rw, p);
+    }
+    assert_int_equal(rw.slots, REWRITE_RANGES_MIN);
+    rewrite_done(&rw);
 }
 
 int main(void)
@@ -159,6 +188,7 @@ int main(void)
         cmocka_unit_test(the_senders_clock_decides_within_reason),
         cmocka_unit_test(left_out_frames_leave_no_hole),
         cmocka_unit_test(another_source_shares_nothing),
+        cmocka_unit_test(ranges_grow_only_while_they_are_young),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

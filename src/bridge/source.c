@@ -37,8 +37,9 @@ struct source *source_new(const struct conference_source *state)
         return NULL;
     bool video = state->kind == CONFERENCE_VIDEO;
     if (ring_init(&source->ring, video ? VIDEO_RING_BYTES : AUDIO_RING_BYTES,
-                  video ? VIDEO_RING_SLOTS : AUDIO_RING_SLOTS) != 0) {
-        free(source);
+                  video ? VIDEO_RING_SLOTS : AUDIO_RING_SLOTS) != 0 ||
+        (video && rewrite_reserve(&source->record) != 0)) {
+        source_free(&source);
         return NULL;
     }
     source->state = *state;
@@ -59,6 +60,7 @@ void source_free(struct source **source)
     if (!*source)
         return;
     ring_done(&(*source)->ring);
+    rewrite_done(&(*source)->record);
     free(*source);
     *source = NULL;
 }
@@ -557,8 +559,11 @@ bool source_live(const struct source *s)
            (state->kind == CONFERENCE_AUDIO || state->video_type != CONFERENCE_NONE);
 }
 
-int source_tick(struct source *s)
+int source_tick(struct source *s, usec_t now)
 {
+    int err = rewrite_tick(&s->record, now);
+    if (err)
+        return err;
     usec_t spared = s->ring.spared;
     s->ring.spared = USEC_NEVER;
     if (s->state.kind != CONFERENCE_VIDEO || spared >= RING_TIME ||

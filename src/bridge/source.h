@@ -143,7 +143,7 @@ unsigned source_layer_tid(struct source *source, usec_t now, unsigned layer, int
 bool source_refresh(struct source *source, usec_t now);
 /* Whether it may be heard or seen by anybody. */
 bool source_live(const struct source *source);
-/* Housekeeping outside the packet path: grows the ring when it was too short. ERR_MEMORY. */
-int source_tick(struct source *source) MUST_USE;
+/* Housekeeping outside the packet path: more room where it was too short. ERR_MEMORY. */
+int source_tick(struct source *source, usec_t now) MUST_USE;
 
 #endif

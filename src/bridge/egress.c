@@ -248,7 +248,7 @@ static void fit_layers(const struct egress *e, const struct source *s,
     if (!f->start || packet->marks.target_count < 2)
         return;
     unsigned cell = e->at.spatial * (unsigned)CODEC_TEMPORAL + e->at.temporal;
-    out->active = packet->active & s->streams[packet->stream].codec.cell_mask[cell];
+    out->active = packet->active & s->streams[packet->stream].codec->cell_mask[cell];
 }
 
 bool egress_forward(struct egress *e, usec_t now, const struct source *s,

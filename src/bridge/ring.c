@@ -99,10 +99,10 @@ struct slice ring_payload(const struct ring *ring, const struct ring_packet *pac
     return slice_of(ring->bytes + packet->offset, packet->len);
 }
 
-int ring_grow(struct ring *ring)
+int ring_grow(struct ring *ring, size_t size, uint32_t slots)
 {
     struct ring bigger;
-    int err = ring_init(&bigger, ring->size * 2, ring->slots * 2);
+    int err = ring_init(&bigger, size, slots);
     if (err)
         return err;
     bigger.head = bigger.tail = ring->tail;

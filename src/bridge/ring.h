@@ -64,7 +64,7 @@ struct slice ring_payload(const struct ring *ring, const struct ring_packet *pac
 struct slice ring_extension(const struct ring *ring, const struct ring_packet *packet);
 /* As ring_get, to fill in what became known later. */
 struct ring_packet *ring_edit(struct ring *ring, uint32_t number);
-/* Doubles it, keeping what is in; numbers stay. ERR_MEMORY. */
-int ring_grow(struct ring *ring) MUST_USE;
+/* Makes it larger, keeping what is in; numbers stay. ERR_MEMORY. */
+int ring_grow(struct ring *ring, size_t size, uint32_t slots) MUST_USE;
 
 #endif

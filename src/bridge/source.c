@@ -9,7 +9,9 @@
 enum {
     VIDEO_RING_BYTES = 128 * 1024,
     VIDEO_RING_SLOTS = 256,
-    VIDEO_RING_BYTES_MAX = 1024 * 1024,
+    /* With what else there is of a source, less than a megabyte. */
+    VIDEO_RING_BYTES_MAX = 768 * 1024,
+    VIDEO_RING_SLOTS_MAX = 1024,
     AUDIO_RING_BYTES = 16 * 1024,
     AUDIO_RING_SLOTS = 64, /* over half a second at 10 ms */
     PACKET_MAX = 1600,
@@ -30,19 +32,37 @@ enum {
 #define KEY_WISH (500 * USEC_PER_MSEC) /* a wish not repeated for so long lapses */
 #define KEY_REPEAT_MAX (1 * USEC_PER_SEC)
 
+/* What only video needs is large: sound goes without. */
+static int make_streams(struct source *s)
+{
+    s->streams = calloc(s->state.layer_count, sizeof(*s->streams));
+    if (!s->streams)
+        return ERR_MEMORY;
+    if (s->state.kind != CONFERENCE_VIDEO)
+        return 0;
+    for (unsigned i = 0; i < s->state.layer_count; i++) {
+        struct source_stream *st = &s->streams[i];
+        st->codec = calloc(1, sizeof(*st->codec));
+        st->missing = calloc(SOURCE_MISSING_MAX, sizeof(*st->missing));
+        if (!st->codec || !st->missing)
+            return ERR_MEMORY;
+    }
+    return rewrite_reserve(&s->record);
+}
+
 struct source *source_new(const struct conference_source *state)
 {
     struct source *source = calloc(1, sizeof(*source));
     if (!source)
         return NULL;
     bool video = state->kind == CONFERENCE_VIDEO;
+    source->state = *state;
     if (ring_init(&source->ring, video ? VIDEO_RING_BYTES : AUDIO_RING_BYTES,
                   video ? VIDEO_RING_SLOTS : AUDIO_RING_SLOTS) != 0 ||
-        (video && rewrite_reserve(&source->record) != 0)) {
+        make_streams(source) != 0) {
         source_free(&source);
         return NULL;
     }
-    source->state = *state;
     source->clock = video ? OFFER_CLOCK_VIDEO : OFFER_CLOCK_AUDIO;
     source->recorded = source->record_target = -1;
     source->told_height = INT_MIN;
@@ -59,6 +79,11 @@ void source_free(struct source **source)
 {
     if (!*source)
         return;
+    for (unsigned i = 0; (*source)->streams && i < (*source)->state.layer_count; i++) {
+        free((*source)->streams[i].codec);
+        free((*source)->streams[i].missing);
+    }
+    free((*source)->streams);
     ring_done(&(*source)->ring);
     rewrite_done(&(*source)->record);
     free(*source);
@@ -252,7 +277,7 @@ static bool unblind(struct source *s, struct source_stream *st, const struct rin
         if (entry->stream != start->stream || !entry->facts.blind ||
             entry->sequence < start->sequence)
             continue;
-        codec_read_blind(&st->codec, ring_extension(&s->ring, entry), entry);
+        codec_read_blind(st->codec, ring_extension(&s->ring, entry), entry);
         any = true;
     }
     return any;
@@ -271,13 +296,13 @@ static int read_video(struct source_stream *st, const struct rtp_packet *packet,
     if (ret_extension->len > CODEC_EXTENSION_MAX)
         return ERR_FORMAT;
     if (!entry->late || entry->sequence > st->structure_at) {
-        int err = codec_read(&st->codec, packet, *ret_extension, entry, ret_key);
+        int err = codec_read(st->codec, packet, *ret_extension, entry, ret_key);
         if (!err && ret_key->spatial_count > 0)
             st->structure_at = entry->sequence;
         return err;
     }
     /* From before the last key frame: it must not bring back what held then. */
-    struct codec_stream old = st->codec;
+    struct codec_stream old = *st->codec;
     return codec_read(&old, packet, *ret_extension, entry, ret_key);
 }
 
@@ -569,5 +594,8 @@ int source_tick(struct source *s, usec_t now)
     if (s->state.kind != CONFERENCE_VIDEO || spared >= RING_TIME ||
         s->ring.size >= VIDEO_RING_BYTES_MAX)
         return 0;
-    return ring_grow(&s->ring);
+    size_t size = s->ring.size * 2;
+    uint32_t slots = s->ring.slots * 2;
+    return ring_grow(&s->ring, size < VIDEO_RING_BYTES_MAX ? size : VIDEO_RING_BYTES_MAX,
+                     slots < VIDEO_RING_SLOTS_MAX ? slots : VIDEO_RING_SLOTS_MAX);
 }

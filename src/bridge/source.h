@@ -48,10 +48,10 @@ struct source_stream {
     bool started;
     uint8_t strange; /* packets in a row that fit no window */
     int64_t highest;
-    struct codec_stream codec;
-    int64_t structure_at; /* number of the packet that told the layers in force */
+    struct codec_stream *codec; /* video */
+    int64_t structure_at;       /* number of the packet that told the layers in force */
     uint64_t seen[SOURCE_WINDOW / 64];
-    struct source_missing missing[SOURCE_MISSING_MAX];
+    struct source_missing *missing; /* video: room for SOURCE_MISSING_MAX */
     size_t missing_count;
     struct source_statistics statistics;
     uint64_t sr_ntp;
@@ -80,7 +80,7 @@ struct source {
     uint32_t feed_number;
     struct voice voice; /* audio */
     struct ring ring;
-    struct source_stream streams[CONFERENCE_LAYERS_MAX];
+    struct source_stream *streams; /* as many as the state has layers */
     struct source_layer layers[CONFERENCE_LAYERS_MAX];
     unsigned layer_count;
     int layered;      /* the stream that carries all layers; -1: each stream is one */

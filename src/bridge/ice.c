@@ -32,6 +32,8 @@
 /* Wrong messages answered by work (a hash each) per second; beyond it only known paths count. */
 #define FAILURES_PER_SEC 100
 #define OUTPUT_MAX 16
+/* All of those with usual names; each may be STUN_MESSAGE_MAX. */
+#define OUTPUT_BYTES 2560
 /* A peer that keeps claiming our role is broken; following it for ever would not mend it. */
 #define ROLE_SWITCHES_MAX 4
 /* Type preference 110 (peer reflexive), highest local preference, component 1. */
@@ -64,8 +66,8 @@ struct pair {
 
 struct output {
     struct path path;
-    size_t len;
-    uint8_t bytes[STUN_MESSAGE_MAX];
+    uint16_t at; /* in output_bytes */
+    uint16_t len;
 };
 
 struct credentials {
@@ -93,9 +95,10 @@ struct ice {
     unsigned failures; /* in the second that began at failures_since */
     usec_t failures_since;
     struct ice_counters counters;
-    struct output output[OUTPUT_MAX];
-    unsigned output_head;
+    struct output output[OUTPUT_MAX]; /* those from output_next on wait to be polled */
+    unsigned output_next;
     unsigned output_count;
+    uint8_t output_bytes[OUTPUT_BYTES];
 };
 
 static int set_credentials(struct credentials *c, struct slice ufrag, struct slice pwd)
@@ -206,20 +209,25 @@ static struct pair *learn(struct ice *ice, usec_t now, const struct path *path)
 
 static struct output *next_output(struct ice *ice, const struct path *path)
 {
+    if (ice->output_next == ice->output_count)
+        ice->output_next = ice->output_count = 0;
     if (ice->output_count == OUTPUT_MAX) {
         ice->counters.output_full++;
         return NULL;
     }
-    struct output *out = &ice->output[(ice->output_head + ice->output_count) % OUTPUT_MAX];
-    out->path = *path;
+    struct output *out = &ice->output[ice->output_count];
+    const struct output *before = ice->output_count > 0 ? out - 1 : NULL;
+    *out = (struct output){.path = *path, .at = before ? (uint16_t)(before->at + before->len) : 0};
     return out;
 }
 
 static void put_output(struct ice *ice, struct output *out, const struct stun_message *message,
                        struct slice key)
 {
-    int err =
-        stun_build(message, key, hash_hmac_sha1_parts, out->bytes, sizeof out->bytes, &out->len);
+    size_t len = 0;
+    int err = stun_build(message, key, hash_hmac_sha1_parts, ice->output_bytes + out->at,
+                         OUTPUT_BYTES - out->at, &len);
+    out->len = (uint16_t)len;
     if (err == 0)
         ice->output_count++;
     else
@@ -599,13 +607,11 @@ usec_t ice_tick(struct ice *ice, usec_t now)
 
 bool ice_poll(struct ice *ice, struct path *ret_path, struct slice *ret_datagram)
 {
-    if (ice->output_count == 0)
+    if (ice->output_next == ice->output_count)
         return false;
-    const struct output *out = &ice->output[ice->output_head];
-    ice->output_head = (ice->output_head + 1) % OUTPUT_MAX;
-    ice->output_count--;
+    const struct output *out = &ice->output[ice->output_next++];
     *ret_path = out->path;
-    *ret_datagram = slice_of(out->bytes, out->len);
+    *ret_datagram = slice_of(ice->output_bytes + out->at, out->len);
     return true;
 }
 

@@ -37,7 +37,7 @@ struct dtls_context {
 
 struct datagram {
     size_t len;
-    uint8_t bytes[DTLS_MTU];
+    uint8_t bytes[];
 };
 
 struct dtls {
@@ -46,7 +46,7 @@ struct dtls {
     struct slice input; /* the datagram under way, empty once OpenSSL has read it */
 
     /* The datagrams of our last flight; those from `sent` on wait to be polled. */
-    struct datagram flight[FLIGHT_DATAGRAMS];
+    struct datagram *flight[FLIGHT_DATAGRAMS];
     size_t flight_count;
     size_t sent;
     uint64_t record;  /* number of the next record in clear */
@@ -62,19 +62,29 @@ struct dtls {
     size_t digest_len;
 };
 
+static void drop_flight(struct dtls *dtls)
+{
+    while (dtls->flight_count > 0)
+        free(dtls->flight[--dtls->flight_count]);
+    dtls->sent = 0;
+}
+
 static int bio_write(BIO *bio, const char *data, int len)
 {
     struct dtls *dtls = BIO_get_data(bio);
     if (dtls->flight_over) {
         dtls->flight_over = false;
-        dtls->flight_count = dtls->sent = 0;
+        drop_flight(dtls);
     }
     /* What does not fit is lost like any datagram. */
     if (len <= 0 || len > DTLS_MTU || dtls->flight_count == FLIGHT_DATAGRAMS)
         return len;
-    struct datagram *out = &dtls->flight[dtls->flight_count++];
+    struct datagram *out = malloc(sizeof *out + (size_t)len);
+    if (!out)
+        return len;
     memcpy(out->bytes, data, (size_t)len);
     out->len = (size_t)len;
+    dtls->flight[dtls->flight_count++] = out;
     return len;
 }
 
@@ -265,6 +275,7 @@ void dtls_free(struct dtls **dtls)
     if (!*dtls)
         return;
     SSL_free((*dtls)->ssl);
+    drop_flight(*dtls);
     hash_wipe(*dtls, sizeof **dtls);
     free(*dtls);
     *dtls = NULL;
@@ -471,7 +482,7 @@ bool dtls_poll(struct dtls *dtls, struct slice *ret_datagram)
 {
     if (dtls->sent >= dtls->flight_count)
         return false;
-    struct datagram *out = &dtls->flight[dtls->sent++];
+    struct datagram *out = dtls->flight[dtls->sent++];
     number_records(dtls, out);
     *ret_datagram = slice_of(out->bytes, out->len);
     return true;

@@ -15,6 +15,9 @@
 #define SESSION_SECONDS (2 * 3600)
 /* RFC 5246 lets a chain be large; no honest one is. */
 #define CHAIN_MAX 10
+/* What a connection's memory for bytes on their way may keep when there are none: a message or two.
+ * It never shrinks by itself, and who enters a large room is sent much at once. */
+#define KEPT_MAX 4096
 static const unsigned char PROTOCOLS[] = "\x02h2\x08http/1.1";
 static const unsigned char SESSION_CONTEXT[] = "darasa-edge";
 
@@ -198,6 +201,18 @@ void tls_free(struct tls **tls)
     *tls = NULL;
 }
 
+/* Once everything in it was read. */
+static void give_back(BIO *bio)
+{
+    BUF_MEM *held = NULL;
+    BIO_get_mem_ptr(bio, &held);
+    if (!held || held->max <= KEPT_MAX || BIO_ctrl_pending(bio) > 0)
+        return;
+    BUF_MEM *fresh = BUF_MEM_new();
+    if (fresh)
+        BIO_set_mem_buf(bio, fresh, BIO_CLOSE);
+}
+
 int tls_input(struct tls *tls, struct slice bytes)
 {
     if (bytes.len == 0)
@@ -218,6 +233,7 @@ int tls_read(struct tls *tls, void *out, size_t size, size_t *ret_len)
     }
     int why = SSL_get_error(tls->ssl, ok);
     ERR_clear_error();
+    give_back(tls->in);
     if (why == SSL_ERROR_WANT_READ)
         return ERR_AGAIN;
     return why == SSL_ERROR_ZERO_RETURN ? ERR_CLOSED : ERR_FORMAT;
@@ -258,6 +274,7 @@ int tls_output(struct tls *tls, struct buf *out)
     int got = BIO_read(tls->out, at, (int)waiting);
     if (got > 0)
         buf_commit(out, (size_t)got);
+    give_back(tls->out);
     return got > 0 ? 0 : ERR_MEMORY;
 }
 

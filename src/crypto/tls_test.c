@@ -2,8 +2,10 @@
 
 #include "crypto/openssl.h"
 
+#include <malloc.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <stdlib.h>
 
 #include "base/check.h"
 #include "base/units.h"
@@ -239,13 +241,72 @@ static void test_refused(void **state)
     identity_free(&other);
 }
 
+/* What OpenSSL holds, in bytes. */
+static size_t held;
+
+static void *counted_realloc(void *old, size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    held -= malloc_usable_size(old);
+    void *memory = realloc(old, size);
+    held += malloc_usable_size(memory);
+    return memory;
+}
+
+static void *counted_malloc(size_t size, const char *file, int line)
+{
+    return counted_realloc(NULL, size, file, line);
+}
+
+static void counted_free(void *memory, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    held -= malloc_usable_size(memory);
+    free(memory);
+}
+
+static void test_bursts_are_not_kept(void **state)
+{
+    (void)state;
+    static uint8_t burst[500000];
+    struct identity id = identity_new();
+    struct tls_context *context = NULL;
+    struct tls *tls = NULL;
+    struct buf got, out;
+    buf_init(&got, 1 << 20);
+    buf_init(&out, 1 << 20);
+    assert_int_equal(tls_context_new(bio_slice(id.chain), bio_slice(id.key), NULL, &context), 0);
+    assert_int_equal(tls_new(context, &tls), 0);
+    struct client client = client_new(NULL, TLS1_3_VERSION, NULL);
+    assert_int_equal(carry(&client, tls, 16384, &got), ERR_AGAIN);
+    size_t before = held;
+    assert_int_equal(tls_write(tls, slice_of(burst, sizeof burst)), 0);
+    assert_true(held > before + sizeof burst);
+    assert_int_equal(tls_output(tls, &out), 0);
+    assert_in_range(held, before / 2, before + 8192);
+    assert_int_equal(SSL_write(client.ssl, burst, sizeof burst), sizeof burst);
+    assert_int_equal(carry(&client, tls, sizeof burst * 2, &got), ERR_AGAIN);
+    assert_int_equal(got.len, sizeof burst);
+    client_free(&client);
+    assert_true(held < before + 8192);
+    tls_free(&tls);
+    buf_done(&got);
+    buf_done(&out);
+    tls_context_free(&context);
+    identity_free(&id);
+}
+
 int main(void)
 {
+    assert_int_equal(CRYPTO_set_mem_functions(counted_malloc, counted_realloc, counted_free), 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exchange),
         cmocka_unit_test(test_tickets_survive_reload),
         cmocka_unit_test(test_context_outlived),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_bursts_are_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 #include "proto/vp8.h"
 
+#include "proto/picture_id.h"
+
 enum {
     BIT_X = 0x80,
     BIT_N = 0x20,
@@ -9,7 +11,6 @@ enum {
     BIT_L = 0x40,
     BIT_T = 0x20,
     BIT_K = 0x10,
-    BIT_M = 0x80,
     FRAME_TAG_SIZE = 3,
     KEY_HEADER_SIZE = 10, /* tag, start code, width, height */
 };
@@ -21,13 +22,8 @@ static void parse_extended(struct reader *r, struct vp8_descriptor *d)
     d->has_tl0 = bits & BIT_L;
     d->has_tid = bits & BIT_T;
     d->has_keyidx = bits & BIT_K;
-    if (d->has_picture_id) {
-        uint8_t id = reader_u8(r);
-        d->picture_id = id & 0x7f;
-        d->long_picture_id = id & BIT_M;
-        if (d->long_picture_id)
-            d->picture_id = (uint16_t)((d->picture_id << 8) | reader_u8(r));
-    }
+    if (d->has_picture_id)
+        d->picture_id = picture_id_read(r, &d->long_picture_id);
     if (d->has_tl0)
         d->tl0 = reader_u8(r);
     if (d->has_tid || d->has_keyidx) {
@@ -67,10 +63,8 @@ void vp8_put(struct writer *w, const struct vp8_descriptor *d)
         return;
     writer_u8(w, (uint8_t)((d->has_picture_id ? BIT_I : 0) | (d->has_tl0 ? BIT_L : 0) |
                            (d->has_tid ? BIT_T : 0) | (d->has_keyidx ? BIT_K : 0)));
-    if (d->has_picture_id && d->long_picture_id)
-        writer_u16(w, (uint16_t)(0x8000 | (d->picture_id & 0x7fff)));
-    else if (d->has_picture_id)
-        writer_u8(w, d->picture_id & 0x7f);
+    if (d->has_picture_id)
+        picture_id_put(w, d->picture_id, d->long_picture_id);
     if (d->has_tl0)
         writer_u8(w, d->tl0);
     if (d->has_tid || d->has_keyidx)

@@ -1,5 +1,7 @@
 #include "proto/vp9.h"
 
+#include "proto/picture_id.h"
+
 enum {
     BIT_I = 0x80,
     BIT_P = 0x40,
@@ -9,7 +11,6 @@ enum {
     BIT_E = 0x04,
     BIT_V = 0x02,
     BIT_Z = 0x01,
-    BIT_M = 0x80,
     BIT_U = 0x10,
     BIT_D = 0x01,
     BIT_N = 0x01, /* another reference follows */
@@ -29,13 +30,8 @@ static void parse_head(struct reader *r, struct vp9_descriptor *d)
     d->end = bits & BIT_E;
     d->has_structure = bits & BIT_V;
     d->unused_above = bits & BIT_Z;
-    if (d->has_picture_id) {
-        uint8_t id = reader_u8(r);
-        d->picture_id = id & 0x7f;
-        d->long_picture_id = id & BIT_M;
-        if (d->long_picture_id)
-            d->picture_id = (uint16_t)((d->picture_id << 8) | reader_u8(r));
-    }
+    if (d->has_picture_id)
+        d->picture_id = picture_id_read(r, &d->long_picture_id);
     if (d->has_layers) {
         uint8_t layers = reader_u8(r);
         d->tid = layers >> 5;
@@ -95,10 +91,8 @@ void vp9_put_head(struct writer *w, const struct vp9_descriptor *d)
                            (d->has_layers ? BIT_L : 0) | (d->flexible ? BIT_F : 0) |
                            (d->start ? BIT_B : 0) | (d->end ? BIT_E : 0) |
                            (d->has_structure ? BIT_V : 0) | (d->unused_above ? BIT_Z : 0)));
-    if (d->has_picture_id && d->long_picture_id)
-        writer_u16(w, (uint16_t)(0x8000 | (d->picture_id & 0x7fff)));
-    else if (d->has_picture_id)
-        writer_u8(w, d->picture_id & 0x7f);
+    if (d->has_picture_id)
+        picture_id_put(w, d->picture_id, d->long_picture_id);
     if (!d->has_layers)
         return;
     writer_u8(w, (uint8_t)(d->tid << 5 | (d->switching_up ? BIT_U : 0) | (d->sid & 7) << 1 |

@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <net/if.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/socket.h>
 #include <unistd.h>
+
+#include "os/name.h"
 
 /* Connections that wait for accept: a school's pupils all come at eight o'clock. */
 #define BACKLOG 4096
@@ -33,31 +33,10 @@ static bool option(int fd, int level, int name)
     return setsockopt(fd, level, name, &on, sizeof on) == 0;
 }
 
-union name {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-};
-
-static socklen_t to_name(const struct address *a, union name *ret_name)
-{
-    memset(ret_name, 0, sizeof *ret_name);
-    if (address_is_v4(a)) {
-        ret_name->v4.sin_family = AF_INET;
-        ret_name->v4.sin_port = htons(a->port);
-        memcpy(&ret_name->v4.sin_addr, a->ip + 12, 4);
-        return sizeof ret_name->v4;
-    }
-    ret_name->v6.sin6_family = AF_INET6;
-    ret_name->v6.sin6_port = htons(a->port);
-    memcpy(&ret_name->v6.sin6_addr, a->ip, 16);
-    return sizeof ret_name->v6;
-}
-
 static int bind_to(int fd, const struct address *local)
 {
     union name name;
-    socklen_t len = to_name(local, &name);
+    socklen_t len = name_from_address(local, address_is_v4(local), &name);
     return bind(fd, &name.any, len);
 }
 
@@ -79,25 +58,10 @@ int tcp_listen(const struct address *local, bool share, int *ret_fd)
     return err;
 }
 
-static bool from_name(const struct sockaddr *name, struct address *ret_address)
-{
-    if (name->sa_family == AF_INET) {
-        struct sockaddr_in v4;
-        memcpy(&v4, name, sizeof v4);
-        return address_from_ip(slice_of(&v4.sin_addr, 4), ntohs(v4.sin_port), ret_address) == 0;
-    }
-    if (name->sa_family == AF_INET6) {
-        struct sockaddr_in6 v6;
-        memcpy(&v6, name, sizeof v6);
-        return address_from_ip(slice_of(&v6.sin6_addr, 16), ntohs(v6.sin6_port), ret_address) == 0;
-    }
-    return false;
-}
-
 int tcp_connect(const struct address *remote, int *ret_fd)
 {
     union name name;
-    socklen_t len = to_name(remote, &name);
+    socklen_t len = name_from_address(remote, address_is_v4(remote), &name);
     int fd = socket(name.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return from_errno();
@@ -129,24 +93,22 @@ int tcp_make_prompt(int fd, int unsent)
     return ok ? 0 : ERR_IO;
 }
 
+/* What getpeername or getsockname says. */
+static int ask_name(int (*ask)(int, struct sockaddr *, socklen_t *), int fd, struct address *ret)
+{
+    union name name = {0};
+    socklen_t len = sizeof name;
+    return ask(fd, &name.any, &len) == 0 && name_to_address(&name.any, ret) ? 0 : ERR_IO;
+}
+
 int socket_remote(int fd, struct address *ret_remote)
 {
-    struct sockaddr_storage name = {0};
-    socklen_t len = sizeof name;
-    if (getpeername(fd, (struct sockaddr *)&name, &len) < 0 ||
-        !from_name((const struct sockaddr *)&name, ret_remote))
-        return ERR_IO;
-    return 0;
+    return ask_name(getpeername, fd, ret_remote);
 }
 
 int socket_local(int fd, struct address *ret_local)
 {
-    struct sockaddr_storage name = {0};
-    socklen_t len = sizeof name;
-    if (getsockname(fd, (struct sockaddr *)&name, &len) < 0 ||
-        !from_name((const struct sockaddr *)&name, ret_local))
-        return ERR_IO;
-    return 0;
+    return ask_name(getsockname, fd, ret_local);
 }
 
 static bool link_local(const struct address *a)
@@ -164,7 +126,7 @@ int interface_addresses(struct interface_address *ret_list, size_t max, size_t *
         return ERR_IO;
     for (const struct ifaddrs *i = all; i && count < max; i = i->ifa_next) {
         struct address address;
-        if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) || !from_name(i->ifa_addr, &address) ||
+        if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) || !name_to_address(i->ifa_addr, &address) ||
             link_local(&address))
             continue;
         address.port = 0;

@@ -4,13 +4,12 @@
 #include <linux/filter.h>
 #include <linux/sock_diag.h>
 #include <net/if.h>
-#include <netinet/in.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/units.h"
+#include "os/name.h"
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -39,12 +38,6 @@ union send_control {
     uint8_t bytes[SEND_CONTROL];
 };
 
-union name {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-};
-
 struct udp {
     int fd;
     bool v4;
@@ -71,32 +64,6 @@ static bool is_any(const struct address *a)
     static const uint8_t v4[16] = {[10] = 0xff, [11] = 0xff};
     static const uint8_t v6[16] = {0};
     return memcmp(a->ip, v4, 16) == 0 || memcmp(a->ip, v6, 16) == 0;
-}
-
-static socklen_t to_name(const struct address *a, bool v4, union name *ret_name)
-{
-    memset(ret_name, 0, sizeof *ret_name);
-    if (v4) {
-        ret_name->v4.sin_family = AF_INET;
-        ret_name->v4.sin_port = htons(a->port);
-        memcpy(&ret_name->v4.sin_addr, a->ip + 12, 4);
-        return sizeof ret_name->v4;
-    }
-    ret_name->v6.sin6_family = AF_INET6;
-    ret_name->v6.sin6_port = htons(a->port);
-    memcpy(&ret_name->v6.sin6_addr, a->ip, 16);
-    return sizeof ret_name->v6;
-}
-
-static bool from_name(const union name *name, struct address *ret_address)
-{
-    if (name->any.sa_family == AF_INET)
-        return address_from_ip(slice_of(&name->v4.sin_addr, 4), ntohs(name->v4.sin_port),
-                               ret_address) == 0;
-    if (name->any.sa_family == AF_INET6)
-        return address_from_ip(slice_of(&name->v6.sin6_addr, 16), ntohs(name->v6.sin6_port),
-                               ret_address) == 0;
-    return false;
 }
 
 static bool option(int fd, int level, int name, int value)
@@ -146,7 +113,7 @@ int udp_open(const struct address *local, unsigned flags, int *ret_fd)
         ok = ok && only_this_machine(fd);
     (void)option(fd, IPPROTO_UDP, UDP_GRO, 1); /* older kernels just do not join */
     enlarge(fd);
-    socklen_t len = to_name(local, v4, &name);
+    socklen_t len = name_from_address(local, v4, &name);
     if (ok && bind(fd, &name.any, len) == 0) {
         *ret_fd = fd;
         return 0;
@@ -164,7 +131,7 @@ int udp_new(int fd, struct udp **ret_udp)
     union name name = {0};
     socklen_t len = sizeof name;
     struct address local;
-    if (getsockname(fd, &name.any, &len) < 0 || !from_name(&name, &local))
+    if (getsockname(fd, &name.any, &len) < 0 || !name_to_address(&name.any, &local))
         return ERR_IO;
     struct udp *udp = calloc(1, sizeof *udp);
     if (!udp)
@@ -256,7 +223,7 @@ static size_t take_apart(struct udp *udp, size_t i, size_t count)
     struct msghdr *head = &udp->in[i].msg_hdr;
     size_t len = udp->in[i].msg_len;
     if ((head->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ||
-        !from_name(&udp->in_names[i], &path.remote)) {
+        !name_to_address(&udp->in_names[i].any, &path.remote)) {
         udp->counts.receive_fail++;
         return count;
     }
@@ -320,7 +287,7 @@ static void prepare(struct udp *udp, size_t slot, const struct udp_datagram *d, 
                             .msg_iov = &udp->out_parts[slot],
                             .msg_iovlen = 1,
                             .msg_control = udp->out_controls[slot].bytes};
-    head->msg_namelen = to_name(&d->path.remote, udp->v4, &udp->out_names[slot]);
+    head->msg_namelen = name_from_address(&d->path.remote, udp->v4, &udp->out_names[slot]);
     udp->out_parts[slot] = (struct iovec){(void *)(uintptr_t)data.data, data.len};
     if (!is_any(&d->path.local) && udp->v4) {
         struct in_pktinfo info = {0};

@@ -618,7 +618,7 @@ static void refresh(struct conference *c, usec_t now)
         struct source *s = c->sources[i];
         if (!s)
             continue;
-        if (source_tick(s, now) != 0)
+        if (source_tick(s) != 0)
             c->counters.memory++;
         if (source_refresh(s, now))
             changed = true;

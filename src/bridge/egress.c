@@ -59,6 +59,12 @@ void egress_remember(struct egress *e, struct sent *sent, uint32_t number,
                      const struct rewritten *out, uint8_t tries)
 {
     struct sent_packet *packet = sent_newest(sent);
+    uint16_t slots = e->sent_slots;
+    if (out->sequence % (slots / 8) == 0 && slots < EGRESS_SENT_MAX) {
+        const struct sent_packet *old =
+            egress_sent_at(e, sent, (uint16_t)(out->sequence - slots / 4 * 3));
+        e->sent_short |= old && packet->at - old->at < RESEND_AGE_MAX;
+    }
     packet->ssrc = e->ssrc;
     packet->number = number;
     packet->out = *out;
@@ -66,19 +72,15 @@ void egress_remember(struct egress *e, struct sent *sent, uint32_t number,
     *sent_slot(e, out->sequence) = (uint32_t)(sent->next - 1);
 }
 
-static int find_more(struct egress *e, usec_t now, const struct sent *sent)
+static int find_more(struct egress *e, const struct sent *sent)
 {
-    /* A quarter is what may leave until the next tick. */
     uint16_t slots = e->sent_slots;
-    uint16_t last = e->last_sent;
-    const struct sent_packet *old = egress_sent_at(e, sent, (uint16_t)(last - slots / 4 * 3));
-    if (!old || slots == EGRESS_SENT_MAX || now - old->at >= RESEND_AGE_MAX)
-        return 0;
     uint32_t *more = calloc((size_t)slots * 2, sizeof(*more));
+    e->sent_short = false;
     if (!more)
         return ERR_MEMORY;
     for (uint16_t i = 0; i < slots; i++) {
-        uint16_t sequence = (uint16_t)(last - i);
+        uint16_t sequence = (uint16_t)(e->last_sent - i);
         if (egress_sent_at(e, sent, sequence))
             more[sequence & (slots * 2 - 1)] = *sent_slot(e, sequence);
     }
@@ -88,10 +90,10 @@ static int find_more(struct egress *e, usec_t now, const struct sent *sent)
     return 0;
 }
 
-int egress_tick(struct egress *e, usec_t now, const struct sent *sent)
+int egress_tick(struct egress *e, const struct sent *sent)
 {
-    int err = rewrite_tick(&e->rewrite, now);
-    return err || !e->sent ? err : find_more(e, now, sent);
+    int err = rewrite_tick(&e->rewrite);
+    return err || !e->sent_short ? err : find_more(e, sent);
 }
 
 void egress_done(struct egress *e)

@@ -18,18 +18,21 @@
 #define EGRESS_KEYS 3
 #define EGRESS_KEYS_TIME (10 * USEC_PER_SEC)
 
-/* What every packet needs lies together; what switches, reports and housekeeping need follows. */
+/* What every tick looks at comes first, then what every packet needs, then what switches, reports
+ * and housekeeping need. */
 struct egress {
     uint32_t ssrc;
     uint32_t source;
     usec_t usable_at; /* USEC_NEVER: its map was not taken yet */
     int64_t before;   /* timestamp sent last for the source before; -1: nothing was ever sent */
     usec_t last_used;
+    usec_t report_at; /* when the next sender report is due; USEC_NEVER: nothing sent */
     enum conference_kind kind;
     int target;        /* layer granted; -1: none */
     unsigned max_tid;  /* granted */
     bool resync;       /* begins anew: video with a key frame */
     bool squeeze;      /* base frames only, until the switch down is done */
+    bool sent_short;   /* soon one would give way that could still be asked for */
     bool limited;      /* by bandwidth */
     uint8_t copies;    /* of earlier packets of sound, in each */
     uint32_t spell;    /* of its voice: sound is without gaps from `begun` on */
@@ -45,7 +48,6 @@ struct egress {
     enum pacer_class paced; /* of the packets queued last */
     uint32_t packets;
     uint32_t octets;
-    usec_t report_at; /* when the next sender report is due; USEC_NEVER: nothing sent */
     struct rewrite rewrite;
     uint32_t rtx; /* 0: none */
     uint16_t rtx_sequence;
@@ -62,9 +64,9 @@ struct egress {
 void egress_init(struct egress *egress, enum conference_kind kind, uint32_t ssrc, uint32_t rtx,
                  uint32_t random);
 void egress_done(struct egress *egress);
-/* Housekeeping outside the packet path: remembers more before that is short. `sent`: the
- * receiver's. ERR_MEMORY. */
-int egress_tick(struct egress *egress, usec_t now, const struct sent *sent) MUST_USE;
+/* Housekeeping of a picture stream outside the packet path: remembers more before that is short.
+ * `sent`: the receiver's. ERR_MEMORY. */
+int egress_tick(struct egress *egress, const struct sent *sent) MUST_USE;
 /* From now on it carries this source. ERR_MEMORY: it carries none. */
 int egress_attach(struct egress *egress, const struct source *source) MUST_USE;
 void egress_detach(struct egress *egress);

@@ -522,20 +522,15 @@ static void pass_key_request(struct conference *c, struct member *m, struct egre
     }
 }
 
-static void want_keys(struct conference *c, struct member *m, usec_t now)
+static void want_key(struct conference *c, struct member *m, struct egress *e, usec_t now)
 {
-    for (size_t i = 0; i < m->egress_count; i++) {
-        struct egress *e = &m->egress[i];
-        struct source *s = conference_source_of(c, e);
-        if (e->kind != CONFERENCE_VIDEO || !s || !source_live(s) || now < e->usable_at)
-            continue;
-        if (egress_waits(e, s)) {
-            source_want_key(s, now, (unsigned)e->target);
-            continue;
-        }
-        if (e->key_wanted && e->target >= 0)
-            pass_key_request(c, m, e, s, now);
-    }
+    struct source *s = c->sources[e->source];
+    if (now < e->usable_at || !source_live(s))
+        return;
+    if (egress_waits(e, s))
+        source_want_key(s, now, (unsigned)e->target);
+    else if (e->key_wanted && e->target >= 0)
+        pass_key_request(c, m, e, s, now);
 }
 
 bool receive_waits(const struct member *m)
@@ -548,15 +543,19 @@ void receive_tick(struct conference *c, struct member *m, usec_t now)
 {
     if (!m->connected)
         return;
-    want_keys(c, m, now);
     if (sent_tick(&m->estimate.sent, now))
         c->counters.memory++;
     for (size_t i = 0; i < m->egress_count; i++) {
         struct egress *e = &m->egress[i];
-        if (egress_tick(e, now, &m->estimate.sent))
-            c->counters.memory++;
-        if (now >= e->report_at && e->source != EGRESS_NO_SOURCE)
+        if (e->source == EGRESS_NO_SOURCE)
+            continue;
+        if (now >= e->report_at)
             m->sender_reports = true;
+        if (e->kind != CONFERENCE_VIDEO)
+            continue;
+        if (egress_tick(e, &m->estimate.sent))
+            c->counters.memory++;
+        want_key(c, m, e, now);
     }
     if (m->rewriting)
         slots_tick(c, m);

@@ -13,18 +13,24 @@ static struct rewrite_range *range_at(const struct rewrite *rw, uint32_t number)
     return &rw->ranges[number & (rw->slots - 1)];
 }
 
-static struct rewrite_range *newest(const struct rewrite *rw)
-{
-    assert(rw->range_count > rw->range_first);
-    return range_at(rw, rw->range_count - 1);
-}
-
-static struct rewrite_range *add_range(struct rewrite *rw)
+static void keep_range(struct rewrite *rw, const struct rewrite_range *range)
 {
     assert(rw->slots > 0);
     if (rw->range_count - rw->range_first == rw->slots)
         rw->range_first++;
-    return range_at(rw, rw->range_count++);
+    *range_at(rw, rw->range_count++) = *range;
+    /* A quarter is what may begin until the next tick. */
+    uint32_t held = rw->slots / 4 * 3;
+    if (rw->range_count - rw->range_first >= held && rw->slots < REWRITE_RANGES_MAX)
+        rw->crowded = range->since - range_at(rw, rw->range_count - held)->since < REWRITE_KEPT;
+}
+
+static void add_range(struct rewrite *rw, const struct rewrite_range *range)
+{
+    if (rw->ranged)
+        keep_range(rw, &rw->range);
+    rw->range = *range;
+    rw->ranged = true;
 }
 
 void rewrite_init(struct rewrite *rw, unsigned clock, uint16_t sequence)
@@ -51,14 +57,11 @@ int rewrite_reserve(struct rewrite *rw)
     return rw->ranges ? 0 : ERR_MEMORY;
 }
 
-int rewrite_tick(struct rewrite *rw, usec_t now)
+int rewrite_tick(struct rewrite *rw)
 {
-    /* A quarter is what may begin until the next tick. */
-    uint32_t held = rw->slots / 4 * 3;
-    if (rw->range_count - rw->range_first < held || rw->slots == 0 ||
-        rw->slots == REWRITE_RANGES_MAX ||
-        now - range_at(rw, rw->range_count - held)->since >= REWRITE_KEPT)
+    if (!rw->crowded)
         return 0;
+    rw->crowded = false;
     struct rewrite more = *rw;
     more.slots *= 2;
     more.ranges = calloc(more.slots, sizeof(*more.ranges));
@@ -73,6 +76,7 @@ int rewrite_tick(struct rewrite *rw, usec_t now)
 
 void rewrite_detach(struct rewrite *rw)
 {
+    rw->ranged = false;
     rw->range_first = rw->range_count;
     rw->stream = NO_STREAM;
 }
@@ -84,7 +88,7 @@ int rewrite_stream(const struct rewrite *rw)
 
 uint32_t rewrite_timestamp_delta(const struct rewrite *rw)
 {
-    return rw->range_count == rw->range_first ? 0 : newest(rw)->timestamp_delta;
+    return rw->ranged ? rw->range.timestamp_delta : 0;
 }
 
 /* The timestamp of the first packet after a switch: later than the last one, and no further than
@@ -124,23 +128,29 @@ void rewrite_switch(struct rewrite *rw, const struct ring_packet *packet, const 
         range.tl0_delta = (uint8_t)(rw->tl0 + 1 - packet->tl0);
         range.keyidx_delta = (uint8_t)(rw->keyidx + 1 - packet->keyidx);
     }
-    if (rw->range_count > rw->range_first)
-        newest(rw)->end = rw->highest + 1;
-    *add_range(rw) = range;
+    if (rw->ranged)
+        rw->range.end = rw->highest + 1;
+    add_range(rw, &range);
     rw->stream = packet->stream;
     rw->highest = packet->sequence - 1;
     rw->skipped_picture = INT64_MIN;
 }
 
+static bool reaches(const struct rewrite_range *range, const struct ring_packet *packet)
+{
+    return range->stream == (int8_t)packet->stream && packet->sequence >= range->first;
+}
+
 static const struct rewrite_range *find_range(const struct rewrite *rw,
                                               const struct ring_packet *packet)
 {
-    for (uint32_t n = rw->range_count; n != rw->range_first; n--) {
-        const struct rewrite_range *range = range_at(rw, n - 1);
-        if (range->stream == (int8_t)packet->stream && packet->sequence >= range->first)
-            return packet->sequence < range->end ? range : NULL;
-    }
-    return NULL;
+    if (!rw->ranged)
+        return NULL;
+    const struct rewrite_range *range = &rw->range;
+    for (uint32_t n = rw->range_count; !reaches(range, packet); range = range_at(rw, --n))
+        if (n == rw->range_first)
+            return NULL;
+    return packet->sequence < range->end ? range : NULL;
 }
 
 bool rewrite_map(struct rewrite *rw, const struct ring_packet *packet, struct rewritten *ret_out)
@@ -160,7 +170,7 @@ bool rewrite_map(struct rewrite *rw, const struct ring_packet *packet, struct re
         .keyidx = (uint8_t)((packet->keyidx + range->keyidx_delta) & 0x1f),
         .marker = packet->marker,
     };
-    if (range == newest(rw) && packet->sequence > rw->highest)
+    if (range == &rw->range && packet->sequence > rw->highest)
         rw->highest = packet->sequence;
     if (!rw->started || sequence > rw->sequence) {
         rw->started = true;
@@ -179,7 +189,7 @@ void rewrite_skip(struct rewrite *rw, const struct ring_packet *packet)
 {
     if (rw->stream != packet->stream || packet->sequence <= rw->highest)
         return; /* its hole is already told: it stays one */
-    struct rewrite_range *range = newest(rw);
+    struct rewrite_range *range = &rw->range;
     struct rewrite_range next = *range;
     next.first = packet->sequence + 1;
     next.since = packet->arrival;
@@ -193,6 +203,6 @@ void rewrite_skip(struct rewrite *rw, const struct ring_packet *packet)
         *range = next;
     } else {
         range->end = packet->sequence;
-        *add_range(rw) = next;
+        add_range(rw, &next);
     }
 }

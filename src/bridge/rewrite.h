@@ -10,8 +10,8 @@
 
 #include "bridge/ring.h"
 
-/* Ranges remembered; older packets are not forwarded any more. It begins with few and doubles while
- * they are younger than REWRITE_KEPT. */
+/* Older ranges remembered; older packets are not forwarded any more. It begins with few and doubles
+ * while they are younger than REWRITE_KEPT. */
 #define REWRITE_RANGES_MIN 4
 #define REWRITE_RANGES_MAX 64
 #define REWRITE_KEPT (2 * USEC_PER_SEC)
@@ -31,8 +31,9 @@ struct rewrite_range {
 
 /* What every packet needs comes first. */
 struct rewrite {
-    uint32_t range_count;    /* ever made; the newest is range_count - 1 */
-    uint32_t range_first;    /* oldest that still holds */
+    struct rewrite_range range; /* the newest, if `ranged` */
+    bool ranged;
+    bool crowded;            /* soon an older one would give way that is young */
     int stream;              /* in force; -1: none */
     int64_t highest;         /* newest input sequence seen in the newest range's stream */
     int64_t skipped_picture; /* last picture left out on purpose */
@@ -46,7 +47,10 @@ struct rewrite {
     uint8_t tl0;
     uint8_t keyidx;
     unsigned clock;
-    uint32_t slots; /* of ranges: a power of two; 0: none yet */
+    /* Older ranges. */
+    uint32_t range_count; /* ever; the last is range_count - 1 */
+    uint32_t range_first; /* the oldest that still holds */
+    uint32_t slots;       /* a power of two; 0: none yet */
     struct rewrite_range *ranges;
 };
 
@@ -70,7 +74,7 @@ void rewrite_done(struct rewrite *rewrite);
 /* Room for the first ranges, if there is none; needed before packets come. ERR_MEMORY. */
 int rewrite_reserve(struct rewrite *rewrite) MUST_USE;
 /* Housekeeping outside the packet path: makes more room before it is short. ERR_MEMORY. */
-int rewrite_tick(struct rewrite *rewrite, usec_t now) MUST_USE;
+int rewrite_tick(struct rewrite *rewrite) MUST_USE;
 /* The packets that come now are of another source: nothing late is taken any more. */
 void rewrite_detach(struct rewrite *rewrite);
 /* Goes over to the packet's stream, beginning with this packet. `aligned`: the outgoing timestamp

@@ -584,9 +584,9 @@ bool source_live(const struct source *s)
            (state->kind == CONFERENCE_AUDIO || state->video_type != CONFERENCE_NONE);
 }
 
-int source_tick(struct source *s, usec_t now)
+int source_tick(struct source *s)
 {
-    int err = rewrite_tick(&s->record, now);
+    int err = rewrite_tick(&s->record);
     if (err)
         return err;
     usec_t spared = s->ring.spared;

@@ -144,6 +144,6 @@ bool source_refresh(struct source *source, usec_t now);
 /* Whether it may be heard or seen by anybody. */
 bool source_live(const struct source *source);
 /* Housekeeping outside the packet path: more room where it was too short. ERR_MEMORY. */
-int source_tick(struct source *source, usec_t now) MUST_USE;
+int source_tick(struct source *source) MUST_USE;
 
 #endif

@@ -202,6 +202,25 @@ static void the_ring_keeps_numbers_when_it_grows_and_wraps(void **state)
     ring_done(&ring);
 }
 
+static void a_source_stays_below_a_megabyte(void **state)
+{
+    (void)state;
+    struct conference_source video = {.name = "a-v0", .kind = CONFERENCE_VIDEO, .layer_count = 3};
+    struct source *s = source_new(&video);
+    assert_non_null(s);
+    for (int i = 0; i < 20; i++) {
+        s->ring.spared = 0; /* it is short again */
+        assert_int_equal(source_tick(s), 0);
+    }
+    size_t streams = sizeof(s->streams[0]) + sizeof(*s->streams[0].codec) +
+                     SOURCE_MISSING_MAX * sizeof(s->streams[0].missing[0]);
+    assert_in_range(s->ring.size, 700000, 1000000);
+    assert_in_range(sizeof(*s) + s->ring.size + s->ring.slots * sizeof(s->ring.packets[0]) +
+                        3 * streams + REWRITE_RANGES_MAX * sizeof(s->record.ranges[0]),
+                    0, 1000000);
+    source_free(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +232,7 @@ int main(void)
         cmocka_unit_test(reports_count_what_was_lost),
         cmocka_unit_test(heights_come_from_key_frames_else_from_neighbours),
         cmocka_unit_test(the_ring_keeps_numbers_when_it_grows_and_wraps),
+        cmocka_unit_test(a_source_stays_below_a_megabyte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

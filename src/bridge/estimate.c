@@ -8,6 +8,8 @@
 #define STALL (1 * USEC_PER_SEC)
 /* A probe into a queue that still drains would measure that. */
 #define PROBE_QUEUE (20 * USEC_PER_MSEC)
+/* While it is no longer than this there is time to look again before anybody notices. */
+#define SHORT_QUEUE (50 * USEC_PER_MSEC)
 
 int estimate_init(struct estimate *e, usec_t now, uint32_t seed)
 {
@@ -123,12 +125,20 @@ static void take_probe(struct estimate *e, usec_t now)
     loss_raise(&e->loss, bps);
 }
 
+/* Jitter spreads packets by several times what the fastest is late; a queue delays all. */
+static bool sways(const struct delay *d)
+{
+    usec_t queue = delay_queue(d);
+    return queue < SHORT_QUEUE && delay_spread(d) > 2 * queue;
+}
+
 static void control(struct estimate *e, usec_t now)
 {
     double before = current(e);
     struct rate_input rate = {.use = e->delay.use,
                               .arrived = &e->arrived,
                               .rtt = e->rtt,
+                              .sways = sways(&e->delay),
                               .probed = probe_echoes(&e->probe, now, e->rtt)};
     rate_update(&e->rate, now, &rate);
     struct loss_input loss = {.acked = e->arrived.bps,

@@ -81,6 +81,11 @@ usec_t delay_queue(const struct delay *d)
     return usec_min(d->recent.now, d->recent.before) - usec_min(d->least.now, d->least.before);
 }
 
+usec_t delay_spread(const struct delay *d)
+{
+    return -usec_min(d->latest.now, d->latest.before) - usec_min(d->recent.now, d->recent.before);
+}
+
 bool delay_waited(const struct delay *d, usec_t sent, usec_t arrival)
 {
     return arrival - sent - usec_min(d->least.now, d->least.before) > QUEUE_MIN;
@@ -134,6 +139,7 @@ void delay_add(struct delay *d, usec_t now, usec_t sent, usec_t arrival)
     if (g->valid && (sent - g->last_sent > SILENCE || arrival - g->last_arrival > SILENCE))
         start_over(d);
     note_least(&d->recent, now, RECENT_PERIOD, arrival - sent);
+    note_least(&d->latest, now, RECENT_PERIOD, sent - arrival);
     note_least(&d->least, now, LEAST_PERIOD, arrival - sent);
     usec_t behind = arrival - sent - usec_min(d->recent.now, d->recent.before);
     usec_t waited = arrival - sent - usec_min(d->least.now, d->least.before);

@@ -42,6 +42,7 @@ struct delay {
     usec_t overuse_since;
     unsigned overuse_count;
     struct delay_least recent; /* over what came just now */
+    struct delay_least latest; /* the same of the slowest, all negative */
     struct delay_least least;  /* over long: what the way takes without a queue */
     unsigned late;             /* packets in a row that are far behind */
     usec_t sway;               /* how far single packets are behind the fastest, on average */
@@ -53,6 +54,8 @@ void delay_init(struct delay *delay);
 void delay_add(struct delay *delay, usec_t now, usec_t sent, usec_t arrival);
 /* Whether a packet of that delay came out of a queue. */
 bool delay_waited(const struct delay *delay, usec_t sent, usec_t arrival);
+/* By how much the slowest packets of the last moment are behind the fastest. */
+usec_t delay_spread(const struct delay *delay);
 /* By how much the fastest packets of the last moment are behind the fastest of the last seconds. */
 usec_t delay_queue(const struct delay *delay);
 

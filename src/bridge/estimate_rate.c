@@ -55,6 +55,8 @@ static void decrease(struct rate *r, usec_t now, const struct rate_input *in)
         lower = DECREASE * fmin(r->bps, most_after(arrived));
     else if (arrived > 0)
         lower = DECREASE * arrived - DECREASE_MORE;
+    if (in->sways) /* then little arrived because some of it is late, and there is time to see */
+        lower = fmax(lower, DECREASE * r->bps);
     r->bps = clamp_bps(r, fmin(r->bps, lower));
     r->decreased_at = usec_max(now, 1);
 }

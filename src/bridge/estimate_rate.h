@@ -17,6 +17,7 @@ struct rate_input {
     enum delay_use use;
     const struct acked *arrived;
     usec_t rtt;
+    bool sways;  /* the way, more than its queue is long */
     bool probed; /* a probe may be what fills the queue */
 };
 

@@ -262,11 +262,37 @@ static void nonsense_is_refused(void **state)
     estimate_done(&l.estimate);
 }
 
+static void jitter_that_begins_is_not_taken_for_a_narrow_way(void **state)
+{
+    (void)state;
+    static const uint64_t RATES[] = {300000, 600000, 1200000};
+    for (size_t r = 0; r < 3; r++) {
+        unsigned halved = 0;
+        for (uint32_t seed = 1; seed <= 40; seed++) {
+            struct link l;
+            begin(&l, 5000000);
+            l.random = seed * 2654435761u;
+            follow(&l, 10000000, RATES[r]);
+            uint64_t least = estimate_bps(&l.estimate);
+            l.jitter = 100000;
+            for (int i = 0; i < 20; i++) {
+                follow(&l, 100000, RATES[r]);
+                if (estimate_bps(&l.estimate) < least)
+                    least = estimate_bps(&l.estimate);
+            }
+            halved += least < RATES[r] / 2;
+            estimate_done(&l.estimate);
+        }
+        assert_true(halved <= 6);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_wide_link_is_found_within_two_seconds),
         cmocka_unit_test(a_narrow_link_is_found_out),
+        cmocka_unit_test(jitter_that_begins_is_not_taken_for_a_narrow_way),
         cmocka_unit_test(a_drop_is_followed_at_once_and_a_rise_soon),
         cmocka_unit_test(loss_of_the_way_itself_is_told_from_loss_by_rate),
         cmocka_unit_test(jitter_is_no_overuse),

@@ -10,8 +10,10 @@ import time
 
 from serving import processor
 
-PORT, DOMAIN, ROOM = 15222, "bench.test", "room@rooms.bench.test"
-STREAM = f"<?xml version='1.0'?><stream:stream to='{DOMAIN}' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
+PORT, DOMAIN, ROOM = 15280, "bench.test", "room@rooms.bench.test"
+UPGRADE = (f"GET /xmpp-websocket HTTP/1.1\r\nHost: {DOMAIN}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+           "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: xmpp\r\n\r\n")
+OPEN = f"<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='{DOMAIN}' version='1.0'/>"
 # What a participant of a class says of itself, as long as a Jitsi client does.
 SELF = ("<x xmlns='http://jabber.org/protocol/muc'/><nick xmlns='http://jabber.org/protocol/nick'>Participant {n}</nick>"
         "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://bench.test/load' ver='2jmj7l5rSw0yVb/vlWAYkK/YBwk='/>"
@@ -30,13 +32,21 @@ class Client:
 
     async def connect(self):
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", PORT, limit=1 << 22)
-        await self.ask(STREAM, b"</stream:features>")
-        await self.ask("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='ANONYMOUS'/>", b"<success")
-        await self.ask(STREAM, b"</stream:features>")
-        await self.ask("<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>", b"</iq>")
+        self.writer.write(UPGRADE.encode())
+        await self.hear(b"\r\n\r\n")
+        for text, end in ((OPEN, b"features>"), ("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='ANONYMOUS'/>", b"<success"),
+                          (OPEN, b"features>"),
+                          ("<iq xmlns='jabber:client' type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>", b"</iq>")):
+            self.say(text)
+            await self.hear(end)
 
-    async def ask(self, text, end):
-        self.writer.write(text.encode())
+    def say(self, text):
+        """One frame, under a mask of zeros (RFC 6455 5.2)."""
+        data = text.encode()
+        size = bytes([0x80 | len(data)]) if len(data) < 126 else bytes([0x80 | 126]) + len(data).to_bytes(2, "big")
+        self.writer.write(b"\x81" + size + bytes(4) + data)
+
+    async def hear(self, end):
         heard = b""
         while end not in heard:
             more = await self.reader.read(65536)
@@ -46,7 +56,7 @@ class Client:
 
     async def join(self, people):
         """Until the presence of every one of `people` came."""
-        self.writer.write(f"<presence to='{ROOM}/{self.number:08x}'>{SELF.format(n=self.number)}</presence>".encode())
+        self.say(f"<presence xmlns='jabber:client' to='{ROOM}/{self.number:08x}'>{SELF.format(n=self.number)}</presence>")
         while self.seen < people:
             more = await self.reader.read(1 << 18)
             if not more:
@@ -64,11 +74,13 @@ class Prosody:
             run_as_root = true
             data_path = "{self.folder}"
             pidfile = "{self.folder}/pid"
-            interfaces = {{ "127.0.0.1" }}
-            c2s_ports = {{ {PORT} }}
-            modules_enabled = {{ "saslauth", "disco" }}
+            http_interfaces = {{ "127.0.0.1" }}
+            http_ports = {{ {PORT} }}
+            https_ports = {{ }}
+            modules_enabled = {{ "saslauth", "disco", "http", "websocket" }}
             modules_disabled = {{ "s2s", "tls", "offline" }}
-            c2s_require_encryption = false
+            c2s_ports = {{ }}
+            consider_websocket_secure = true
             limits = {{ }}
             log = {{ error = "*console" }}
             VirtualHost "{DOMAIN}"

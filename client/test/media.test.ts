@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { capabilities, chooseCodec, parseCodecs } from '../src/media/codecs';
 import { activeLayers, wantedEncodings } from '../src/media/encodings';
+import { allowProfile, chooseProfile, chosen, Drawn, FIGURES, portions, profile, profiles } from '../src/media/profile';
 import { judge } from '../src/media/quality';
 import { addSimulcast, buildOffer, Line, readAnswer, sentSsrcs } from '../src/media/sdp';
 import { settle, Slots, streamIdOf } from '../src/media/slots';
@@ -147,13 +148,14 @@ test('of a bridge that names no pairs, a person\'s first slots are played in ste
 });
 
 test('layers follow the limit', () => {
-  assert.deepEqual(activeLayers(-1, 3), [true, true, true]);
-  assert.deepEqual(activeLayers(2160, 3), [true, true, true]);
-  assert.deepEqual(activeLayers(720, 3), [true, true, true]);
-  assert.deepEqual(activeLayers(360, 3), [true, true, false]);
-  assert.deepEqual(activeLayers(180, 3), [true, false, false]);
-  assert.deepEqual(activeLayers(0, 3), [false, false, false]);
-  assert.deepEqual(activeLayers(180, 1), [true]);
+  const rich = FIGURES.rich.cameraRates;
+  assert.deepEqual(activeLayers(-1, rich), [true, true, true]);
+  assert.deepEqual(activeLayers(2160, rich), [true, true, true]);
+  assert.deepEqual(activeLayers(720, rich), [true, true, true]);
+  assert.deepEqual(activeLayers(360, rich), [true, true, false]);
+  assert.deepEqual(activeLayers(180, rich), [true, false, false]);
+  assert.deepEqual(activeLayers(0, rich), [false, false, false]);
+  assert.deepEqual(activeLayers(180, [1]), [true]);
 });
 
 test('what we send goes by the first payload type of its line', () => {
@@ -175,7 +177,7 @@ test('what we send goes by the first payload type of its line', () => {
 });
 
 test('layers are streams of their own, or all in one', () => {
-  const wish = { purpose: 'camera', maxHeight: 360, codec: 'vp8', selects: true } as const;
+  const wish = { purpose: 'camera', maxHeight: 360, codec: 'vp8', figures: FIGURES.rich, selects: true } as const;
   const vp8 = wantedEncodings(wish, 3);
   assert.deepEqual(vp8.map((e) => e.active), [true, true, false]);
   assert.deepEqual(vp8.map((e) => e.scaleResolutionDownBy), [4, 2, 1]);
@@ -212,4 +214,70 @@ test('quality in three words', () => {
   assert.equal(judge(0.05, 40), 'fair');
   assert.equal(judge(0, 600), 'fair');
   assert.equal(judge(0.2, 40), 'poor');
+});
+
+test('a device keeps to less than its class allows, never to more', () => {
+  assert.equal(profile.value, 'rich');
+  chooseProfile('light');
+  assert.equal(profile.value, 'light');
+  allowProfile('voice');
+  assert.equal(profile.value, 'voice');
+  allowProfile('normal');
+  assert.equal(profile.value, 'light');
+  chooseProfile(null);
+  assert.equal(profile.value, 'normal');
+  assert.equal(chosen.value, null);
+  allowProfile('cinema');
+  assert.equal(profile.value, 'rich');
+  assert.deepEqual(profiles.filter((one) => FIGURES[one].stage > 0), ['light', 'normal', 'rich']);
+});
+
+test('what is asked for follows the profile: the stage first, then cameras that are on', () => {
+  const camera = (source: string, on: boolean, onStage = false): Drawn => ({ source, height: 720, kind: 'camera', onStage, on });
+  const drawn: Drawn[] = [
+    camera('a', false), camera('b', true), camera('c', true), camera('d', true), camera('e', true), camera('f', true),
+    { source: 'screen', height: 720, kind: 'desktop', onStage: false, on: true }, camera('teacher', true, true),
+  ];
+  assert.deepEqual(portions(drawn, FIGURES.voice), { screen: { maxHeight: 360, maxFrameRate: 2 } });
+  assert.deepEqual(portions(drawn, FIGURES.light), {
+    screen: { maxHeight: 360, maxFrameRate: 5 }, teacher: { maxHeight: 180, maxFrameRate: 15 },
+  });
+  const normal = portions(drawn, FIGURES.normal);
+  assert.deepEqual(Object.keys(normal), ['b', 'c', 'd', 'e', 'screen', 'teacher']);
+  assert.deepEqual(normal['b'], { maxHeight: 180, maxFrameRate: 20 });
+  assert.deepEqual(normal['teacher'], { maxHeight: 360, maxFrameRate: 20 });
+  assert.deepEqual(Object.values(portions(drawn, FIGURES.rich)), drawn.map(() => ({ maxHeight: 720 })));
+  // Nobody on a stage: the first whose camera is on is the large one.
+  assert.deepEqual(portions(drawn.slice(0, 3), FIGURES.light), { b: { maxHeight: 180, maxFrameRate: 15 } });
+});
+
+test('a sender keeps to its profile', () => {
+  const wish = { purpose: 'camera', maxHeight: -1, codec: 'vp8', figures: FIGURES.light, selects: true } as const;
+  const light = wantedEncodings(wish, 3);
+  assert.deepEqual(light.map((e) => e.active), [true, false, false]);
+  assert.equal(light[0]?.maxBitrate, 60_000);
+  assert.equal(light[0]?.maxFramerate, 15);
+  assert.deepEqual(wantedEncodings({ ...wish, figures: FIGURES.voice }, 3).map((e) => e.active), [false, false, false]);
+  assert.deepEqual(wantedEncodings({ ...wish, figures: FIGURES.normal, maxHeight: 720 }, 3).map((e) => e.active), [true, true, false]);
+  // A screen's one layer is sent however little of it is wished.
+  const screen = wantedEncodings({ ...wish, purpose: 'desktop', maxHeight: 180 }, 3);
+  assert.deepEqual(screen.map((e) => e.active), [false, true, false]);
+  assert.equal(screen[1]?.maxBitrate, 150_000);
+  const layered = wantedEncodings({ ...wish, purpose: 'desktop', codec: 'vp9' }, 3)[0];
+  assert.deepEqual([layered?.active, layered?.scalabilityMode, layered?.scaleResolutionDownBy, layered?.maxBitrate], [true, 'L1T3', 2, 150_000]);
+  const alone = wantedEncodings(wish, 1)[0];
+  assert.deepEqual([alone?.active, alone?.scaleResolutionDownBy, alone?.maxBitrate], [true, 4, 60_000]);
+  const rich = wantedEncodings({ ...wish, figures: FIGURES.rich }, 3);
+  assert.deepEqual(rich.map((e) => [e.maxBitrate, e.maxFramerate]), [[200_000, undefined], [500_000, undefined], [1_500_000, undefined]]);
+});
+
+test('the offer says how to speak, alike in all lines', () => {
+  const voice = FIGURES.voice.voice;
+  const parts = sectionsOf(buildOffer({ session, lines, version: 1, rids: false, voice })).filter((part) => part.startsWith('m=audio'));
+  assert.equal(parts.length, 2);
+  for (const part of parts) {
+    assert.match(part, /a=fmtp:111 .*useinbandfec=1;.*ptime=60;maxptime=120;stereo=0;maxplaybackrate=16000;maxaveragebitrate=20000;usedtx=1\r\n/);
+    assert.match(part, /\r\na=ptime:60\r\na=maxptime:120\r\n/);
+  }
+  assert.doesNotMatch(buildOffer({ session, lines, version: 1, rids: false }), /ptime:/);
 });

@@ -6,6 +6,7 @@ import { canUseDevices } from '../media/devices';
 import { keepAwake } from '../media/awake';
 import { chime } from '../media/level';
 import { Peer } from '../media/peer';
+import { Drawn, FIGURES, portions, profile } from '../media/profile';
 import { QualityProbe } from '../media/quality';
 import { Sinks } from '../media/sinks';
 import { BridgeChannel, ReceiverConstraints, SentVideoType } from '../signalling/bridge-channel';
@@ -450,6 +451,7 @@ export class Classroom {
     addEventListener('pagehide', goodbye);
     network?.addEventListener('change', change);
     const awake = keepAwake();
+    this.releases.push(profile.watch(() => this.profileChanged()));
     this.releases.push(() => {
       removeEventListener('online', renew);
       removeEventListener('pagehide', goodbye);
@@ -528,6 +530,8 @@ export class Classroom {
         people.push(personOf(participant, !this.disconnected.has(participant.id)));
       }
       this.state.update({ people });
+      // Where not everybody's picture is asked for, who is shown depends on whose camera is on.
+      this.sendView();
     }, 30);
   }
 
@@ -668,6 +672,7 @@ export class Classroom {
       },
     });
     this.peer = peer;
+    peer.setFigures(FIGURES[profile.value]);
     this.codecsChanged();
     this.probe = new QualityProbe();
     for (const purpose of PURPOSES) {
@@ -875,18 +880,31 @@ export class Classroom {
     }
   }
 
+  private drawn(): Drawn[] {
+    const { heights, stage } = this.view;
+    return Object.entries(heights).map(([source, height]) => {
+      const state = this.room?.participants.get(source.slice(0, source.indexOf('-')))?.sources[source];
+      const kind = source.endsWith('-v1') ? 'desktop' : 'camera';
+      const on = state !== undefined && !state.muted;
+      return { source, height: layerFor(height), kind, onStage: stage.includes(source), on };
+    });
+  }
+
   private constraints(): ReceiverConstraints {
-    const { heights, stage, audioOnly } = this.view;
-    const constraints: ReceiverConstraints['constraints'] = {};
-    for (const [source, height] of Object.entries(heights)) constraints[source] = { maxHeight: layerFor(height) };
+    const { stage, audioOnly } = this.view;
     return {
       lastN: audioOnly ? 0 : -1,
       selectedSources: [],
       onStageSources: audioOnly ? [] : stage,
       // Whoever is not drawn costs nothing.
       defaultConstraints: { maxHeight: 0 },
-      constraints: audioOnly ? {} : constraints,
+      constraints: audioOnly ? {} : portions(this.drawn(), FIGURES[profile.value]),
     };
+  }
+
+  private profileChanged(): void {
+    this.peer?.setFigures(FIGURES[profile.value]);
+    this.sendView();
   }
 
   private sendView(): void {

@@ -1,36 +1,22 @@
 /* What a video sender encodes: three layers (a quarter, a half and the whole height), each switched on only
  * as long as the bridge wants it. VP8 and H.264 send each as a stream of its own; VP9 and AV1 all in one. */
 import { Codec, isLayered } from './codecs';
+import { Figures, FIGURES } from './profile';
 
 export type Purpose = 'microphone' | 'camera' | 'desktop';
 
-interface Layer {
-  scale: number;
-  maxBitrate: number;
-  /** The layer runs when the bridge's limit is at least this height. */
-  from: number;
-}
+/** How much smaller than the camera's a layer's pictures are, and from which limit of lines it is sent: the lowest that is
+ * sent at all, always. */
+const SCALES = [4, 2, 1] as const;
+const FROM = [1, 360, 720] as const;
 
-/** Jitsi's rates for VP8 at 720p. */
-const CAMERA: readonly Layer[] = [
-  { scale: 4, maxBitrate: 200_000, from: 1 },
-  { scale: 2, maxBitrate: 500_000, from: 360 },
-  { scale: 1, maxBitrate: 1_500_000, from: 720 },
-];
+export const DESKTOP_FRAME_RATE = FIGURES.rich.screenFps;
 
-/** Writing must stay legible: the small layers get more, as they show the same letters. */
-const DESKTOP: readonly Layer[] = [
-  { scale: 4, maxBitrate: 200_000, from: 1 },
-  { scale: 2, maxBitrate: 600_000, from: 360 },
-  { scale: 1, maxBitrate: 2_000_000, from: 720 },
-];
-
-export const DESKTOP_FRAME_RATE = 15;
-
-export function activeLayers(maxHeight: number, count: number): boolean[] {
+export function activeLayers(maxHeight: number, rates: readonly number[]): boolean[] {
   const limit = maxHeight < 0 ? Infinity : maxHeight;
-  if (count === 1) return [limit > 0];
-  return CAMERA.slice(0, count).map((layer) => limit >= layer.from);
+  if (rates.length === 1) return [limit > 0 && (rates[0] ?? 0) > 0];
+  const lowest = rates.findIndex((rate) => rate > 0);
+  return rates.map((rate, i) => rate > 0 && limit >= (i === lowest ? 1 : (FROM[i] ?? Infinity)));
 }
 
 /** The codec as it was negotiated; undefined: it was not. */
@@ -46,30 +32,45 @@ export interface Wish {
   /** -1: no limit; 0: nothing. */
   maxHeight: number;
   codec: Codec;
+  figures: Figures;
   /** The browser takes codec and layers by encoding; else the order of the offer decides, without layers. */
   selects: boolean;
 }
 
 type Encoding = RTCRtpEncodingParameters & { codec?: RTCRtpCodec; scalabilityMode?: string };
 
+/** An encoding that is off has a rate, too: browsers refuse less. */
+const LEAST_RATE = 30_000;
+
+/** The one encoding of a codec with all layers in one stream, or of a browser that sends no other. */
+function together(rates: readonly number[], first: number, top: number): { scale: number; maxBitrate: number } {
+  const sum = rates.slice(first, top + 1).reduce((bps, rate) => bps + rate, 0);
+  return { scale: SCALES[top] ?? 1, maxBitrate: Math.max(sum, LEAST_RATE) };
+}
+
 /** One encoding for each that the sender has. */
 export function wantedEncodings(wish: Wish, count: number): Encoding[] {
-  const layers = wish.purpose === 'camera' ? CAMERA : DESKTOP;
-  const active = activeLayers(wish.maxHeight, count === 1 ? 1 : layers.length);
-  const on = active.filter(Boolean).length;
-  const whole = layers[layers.length - 1];
-  const rate = wish.purpose === 'desktop' ? { maxFramerate: DESKTOP_FRAME_RATE } : {};
-  if (count === 1) return [{ ...rate, active: on > 0, maxBitrate: whole?.maxBitrate ?? 0, scaleResolutionDownBy: 1 }];
-  return layers.slice(0, count).map((layer, i): Encoding => {
+  const { figures } = wish;
+  const camera = wish.purpose === 'camera';
+  const rates = (camera ? figures.cameraRates : figures.screenRates).slice(0, Math.max(count, SCALES.length));
+  const maxFramerate = (camera ? figures.cameraFps : figures.screenFps) || undefined;
+  const active = activeLayers(wish.maxHeight, rates);
+  const first = Math.max(rates.findIndex((rate) => rate > 0), 0);
+  const top = Math.max(active.lastIndexOf(true), first);
+  if (count === 1) {
+    const whole = Math.max(rates.map((rate) => rate > 0).lastIndexOf(true), 0);
+    const { scale, maxBitrate } = together(rates, whole, whole);
+    return [{ maxFramerate, active: active.includes(true), maxBitrate, scaleResolutionDownBy: scale }];
+  }
+  return rates.slice(0, count).map((rate, i): Encoding => {
     if (!wish.selects || !isLayered(wish.codec)) {
-      const plain = { ...rate, active: active[i] ?? false, maxBitrate: layer.maxBitrate, scaleResolutionDownBy: layer.scale };
+      const maxBitrate = Math.max(rate, LEAST_RATE);
+      const plain = { maxFramerate, active: active[i] ?? false, maxBitrate, scaleResolutionDownBy: SCALES[i] ?? 1 };
       return wish.selects ? { ...plain, scalabilityMode: 'L1T3' } : plain;
     }
-    const top = Math.max(on, 1);
-    const mode = top === 1 ? 'L1T3' : `L${top}T3_KEY`;
-    const sum = layers.slice(0, top).reduce((bps, one) => bps + one.maxBitrate, 0);
-    const scale = layers[top - 1]?.scale ?? 1;
-    return { ...rate, active: i === 0 && on > 0, maxBitrate: sum, scaleResolutionDownBy: scale, scalabilityMode: mode };
+    const { scale, maxBitrate } = together(rates, first, top);
+    const mode = top === first ? 'L1T3' : `L${top - first + 1}T3_KEY`;
+    return { maxFramerate, active: i === 0 && active.includes(true), maxBitrate, scaleResolutionDownBy: scale, scalabilityMode: mode };
   });
 }
 

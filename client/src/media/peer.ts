@@ -7,6 +7,7 @@ import { addSimulcast, buildOffer, Line, needsDependency, readAnswer, SentSsrcs,
 import { ReceiveSlot, settle, Slots } from './slots';
 import type { Codec } from './codecs';
 import { applyEncodings, Purpose } from './encodings';
+import { Figures, FIGURES } from './profile';
 
 export interface PeerEvents {
   /** A slot got another source, or its track appeared. */
@@ -50,6 +51,7 @@ export class Peer {
   private version = 1;
   private nextMid = 0;
   private codec: Codec = 'vp8';
+  private figures: Figures = FIGURES.rich;
   private updateTimer: ReturnType<typeof setTimeout> | null = null;
   private settleTimer: ReturnType<typeof setTimeout> | null = null;
   private closed = false;
@@ -112,6 +114,17 @@ export class Peer {
       if (!needsDependency(codec)) await this.applyLimits();
       if (this.started) await this.negotiate();
       await this.applyLimits();
+    }).catch(() => undefined);
+  }
+
+  /** Sends within these figures from now on. */
+  setFigures(figures: Figures): void {
+    if (figures === this.figures) return;
+    const speaksAnew = figures.voice !== this.figures.voice;
+    this.figures = figures;
+    void this.enqueue(async () => {
+      await this.applyLimits();
+      if (this.started && speaksAnew) await this.negotiate();
     }).catch(() => undefined);
   }
 
@@ -220,6 +233,7 @@ export class Peer {
       version: this.version++,
       rids,
       codec: this.codec,
+      voice: this.figures.voice,
     });
     await pc.setRemoteDescription({ type: 'offer', sdp });
     const byMid = new Map(pc.getTransceivers().map((t) => [t.mid, t]));
@@ -270,7 +284,8 @@ export class Peer {
   private async applyLimit(purpose: Purpose, send: SendLine): Promise<void> {
     const sender = send.transceiver?.sender;
     if (!sender || !send.wanted || purpose === 'microphone') return;
-    await applyEncodings(sender, { purpose, maxHeight: send.maxHeight, codec: this.codec, selects: !isFirefox() });
+    const { codec, figures } = this;
+    await applyEncodings(sender, { purpose, maxHeight: send.maxHeight, codec, figures, selects: !isFirefox() });
   }
 
   private async applyLimits(): Promise<void> {

@@ -2,6 +2,7 @@
  * the list of lines; the answer is read for what Jingle has to say. Lines are only ever appended. */
 import type { Answer, Candidate, Extension, Kind, Media, Payload, Session } from '../signalling/jingle';
 import { BRIDGE_OWNER } from '../signalling/jingle';
+import type { VoiceParameters } from './profile';
 
 export interface Slot {
   ssrc: number;
@@ -39,6 +40,12 @@ function payloadLines(payload: Payload): string[] {
   return lines;
 }
 
+/** Those of RFC 4566 stand in lines of their own; browsers read one or the other. */
+function packetTimes(payloads: readonly Payload[]): string[] {
+  const said = payloads.flatMap((p) => p.parameters).filter((p) => p.name === 'ptime' || p.name === 'maxptime');
+  return said.map((p) => `a=${p.name}:${p.value}`);
+}
+
 function sourceLines(slot: Slot): string[] {
   const lines = [`a=msid:${slot.streamId} ${slot.trackId}`];
   if (slot.rtx) lines.push(`a=ssrc-group:FID ${slot.ssrc} ${slot.rtx}`);
@@ -57,6 +64,8 @@ export interface OfferOptions {
   rids: boolean;
   /** Video to be sent by us: put first. */
   codec?: string;
+  /** How we are to speak, in place of what the session says. */
+  voice?: VoiceParameters | null;
 }
 
 const RIDS = ['1', '2', '3'];
@@ -69,9 +78,17 @@ function bridgeSlot(session: Session, kind: Kind): Slot | null {
   return { ssrc: source.ssrc, rtx: source.rtx, streamId: streamId || 'mixedmslabel', trackId: trackId || `mixed-${kind}` };
 }
 
+/** In all lines alike: lines of one bundle must not say different things of a payload type. */
+function spoken(payload: Payload, voice: VoiceParameters): Payload {
+  if (payload.name.toLowerCase() !== 'opus') return payload;
+  const rest = payload.parameters.filter((p) => !(p.name in voice));
+  return { ...payload, parameters: [...rest, ...Object.entries(voice).map(([name, value]) => ({ name, value }))] };
+}
+
 /** Payload types of a line: what we send goes by the first of them. */
 function payloadsOf(options: OfferOptions, line: Line): Payload[] {
-  const { payloads } = options.session.media[line.kind];
+  const all = options.session.media[line.kind].payloads;
+  const payloads = line.kind === 'audio' && options.voice ? all.map((p) => spoken(p, options.voice ?? {})) : all;
   const first = payloads.filter((p) => p.name.toLowerCase() === options.codec);
   if (line.kind !== 'video' || line.role !== 'send' || first.length === 0) return payloads;
   return [...first, ...payloads.filter((p) => !first.includes(p))];
@@ -110,6 +127,7 @@ function mediaSection(options: OfferOptions, line: Line, index: number): string[
     'a=rtcp-mux',
     ...extensionsOf(options, line).map((e) => `a=extmap:${e.id} ${e.uri}`),
     ...payloads.flatMap(payloadLines),
+    ...packetTimes(payloads),
   ];
   if (line.role === 'send' && line.simulcast && options.rids) {
     out.push(...RIDS.map((rid) => `a=rid:${rid} recv`), `a=simulcast:recv ${RIDS.join(';')}`);

@@ -1,0 +1,129 @@
+/* How much of the line a class may take: from the voice alone to pictures of 720 lines. The class has a profile,
+ * and a person's device may go below it, never above. */
+import { Store } from '../store';
+
+export type Profile = 'voice' | 'light' | 'normal' | 'rich';
+
+/** From the least to the most. */
+export const profiles: Profile[] = ['voice', 'light', 'normal', 'rich'];
+
+/** The parameters of Opus that we set (RFC 7587, section 6.1); what is not named stays the encoder's own choice. */
+export type VoiceParameters = Readonly<Record<string, string>>;
+
+/** What one layer of a video sender may take; 0: it is not sent. */
+type LayerRates = readonly [number, number, number];
+
+export interface Figures {
+  /** null: as the offer says. */
+  voice: VoiceParameters | null;
+  /** Cameras: lines of the largest picture, of all others, and how many there are at most besides the largest. */
+  stage: number;
+  others: number;
+  thumbs: number;
+  cameraRates: LayerRates;
+  /** Pictures a second; null: as the camera gives them. */
+  cameraFps: number | null;
+  screen: number;
+  screenRates: LayerRates;
+  screenFps: number;
+}
+
+/** One voice in packets of 60 ms: at 20 ms the headers cost more than the speech. Wide band is all that such a rate
+ * carries well, and one frame of Opus can be as long as the packet then. */
+const FRUGAL: VoiceParameters = {
+  ptime: '60', maxptime: '120', stereo: '0', maxplaybackrate: '16000', maxaveragebitrate: '20000', usedtx: '1',
+};
+const LIGHT: VoiceParameters = { ptime: '40', maxptime: '120', stereo: '0', maxaveragebitrate: '24000' };
+
+/** The figures of the server's own table (`src/proto/profile.c`) and what follows from them for a sender. */
+export const FIGURES: Readonly<Record<Profile, Figures>> = {
+  voice: {
+    voice: FRUGAL, stage: 0, others: 0, thumbs: 0, cameraRates: [0, 0, 0], cameraFps: 0,
+    screen: 360, screenRates: [0, 50_000, 0], screenFps: 2,
+  },
+  light: {
+    voice: LIGHT, stage: 180, others: 0, thumbs: 0, cameraRates: [60_000, 0, 0], cameraFps: 15,
+    screen: 360, screenRates: [0, 150_000, 0], screenFps: 5,
+  },
+  normal: {
+    voice: LIGHT, stage: 360, others: 180, thumbs: 4, cameraRates: [70_000, 180_000, 0], cameraFps: 20,
+    screen: 720, screenRates: [0, 100_000, 400_000], screenFps: 10,
+  },
+  rich: {
+    voice: null, stage: 720, others: 720, thumbs: Infinity, cameraRates: [200_000, 500_000, 1_500_000], cameraFps: null,
+    screen: 720, screenRates: [200_000, 600_000, 2_000_000], screenFps: 15,
+  },
+};
+
+const KEY = 'darasa-profile';
+
+const isProfile = (value: unknown): value is Profile => profiles.includes(value as Profile);
+export const least = (a: Profile, b: Profile): Profile => (profiles.indexOf(a) < profiles.indexOf(b) ? a : b);
+
+function stored(): Profile | null {
+  try {
+    const value = localStorage.getItem(KEY);
+    return isProfile(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/** What this device was told to keep to; null: nothing, what the class says holds. */
+export const chosen = new Store<Profile | null>(stored());
+/** What the class says. */
+export const allowed = new Store<Profile>('rich');
+/** What holds here and now. */
+export const profile = new Store<Profile>(least(allowed.value, chosen.value ?? 'rich'));
+
+const settle = (): void => profile.set(least(allowed.value, chosen.value ?? 'rich'));
+chosen.watch(settle);
+allowed.watch(settle);
+
+/** Keeps to this on this device, from now on and in other classes; null: to nothing. */
+export function chooseProfile(next: Profile | null): void {
+  try {
+    if (next === null) localStorage.removeItem(KEY);
+    else localStorage.setItem(KEY, next);
+  } catch {
+    // Lasts as long as the page, then.
+  }
+  chosen.set(next);
+}
+
+/** Servers that say nothing, or a word that is not known here, allow everything. */
+export function allowProfile(word: unknown): void {
+  allowed.set(isProfile(word) ? word : 'rich');
+}
+
+/** A source that is drawn. */
+export interface Drawn {
+  source: string;
+  height: number;
+  kind: 'camera' | 'desktop';
+  onStage: boolean;
+  on: boolean;
+}
+
+export interface Portion {
+  maxHeight: number;
+  maxFrameRate?: number;
+}
+
+/** How much of each to ask for. The largest picture is that on the stage, or the first of a camera that is on; what is
+ * left out is not asked for. */
+export function portions(drawn: readonly Drawn[], figures: Figures): Record<string, Portion> {
+  const weight = (one: Drawn): number => (one.onStage ? 2 : 0) + (one.on ? 1 : 0);
+  const cameras = drawn.filter((one) => one.kind === 'camera').sort((a, b) => weight(b) - weight(a));
+  const out: Record<string, Portion> = {};
+  for (const one of drawn) {
+    const place = cameras.indexOf(one);
+    let most = figures.screen;
+    if (place >= 0) most = place === 0 ? figures.stage : place <= figures.thumbs ? figures.others : 0;
+    const fps = place >= 0 ? figures.cameraFps : figures.screenFps;
+    if (most === 0) continue;
+    const limit = figures.cameraFps === null || fps === null ? {} : { maxFrameRate: fps };
+    out[one.source] = { maxHeight: Math.min(one.height, most), ...limit };
+  }
+  return out;
+}

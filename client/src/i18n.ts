@@ -83,3 +83,10 @@ export function formatDuration(seconds: number): string {
 export function formatMinutes(seconds: number): string {
   return t('minutes', { count: Math.max(1, Math.round(seconds / 60)) });
 }
+
+/** Of a data bundle: as providers count, a million bytes each. */
+export function formatMegabytes(bytes: number): string {
+  const size = bytes / 1_000_000;
+  const digits = size < 10 ? 1 : 0;
+  return t('megabytes', { size: new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(size) });
+}

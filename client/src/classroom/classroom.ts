@@ -6,9 +6,10 @@ import { canUseDevices } from '../media/devices';
 import { keepAwake } from '../media/awake';
 import { chime } from '../media/level';
 import { Peer } from '../media/peer';
-import { Drawn, FIGURES, portions, profile } from '../media/profile';
+import { below, Drawn, FIGURES, least, limitProfile, portions, profile } from '../media/profile';
 import { QualityProbe } from '../media/quality';
 import { Sinks } from '../media/sinks';
+import { counted, MediaCounter, takeFetched } from '../media/traffic';
 import { BridgeChannel, ReceiverConstraints, SentVideoType } from '../signalling/bridge-channel';
 import { takeSocket } from '../signalling/early-socket';
 import { iceServers } from '../signalling/external-services';
@@ -16,10 +17,11 @@ import {
   buildAccept, buildSourceChange, buildTerminate, JingleError, parseInitiate, parseSources, RemoteSource, Session,
 } from '../signalling/jingle';
 import { ChatMessage, LeaveReason, MuteMedia, Participant, RecordingStatus, Room } from '../signalling/room';
-import { StanzaError, StreamState, XmppStream } from '../signalling/stream';
+import { Socket, StanzaError, StreamState, XmppStream } from '../signalling/stream';
 import { NS } from '../signalling/namespaces';
 import { Element, first, text } from '../signalling/xml';
 import { Store } from '../store';
+import { DataMeter, Step, storage } from './meter';
 import { Publisher } from './publisher';
 import { CHAT_MAX, ChatEntry, ClassState, NOBODY, Notice, Person, personOf, Reaction, rightsOf } from './state';
 import { tokenExpiry } from './token';
@@ -88,6 +90,7 @@ export class Classroom {
   readonly forwarded = new Store<ReadonlySet<string> | null>(null);
   readonly reactions = new Store<readonly Reaction[]>([]);
   readonly publisher: Publisher;
+  readonly meter: DataMeter;
   private join: Join | null = null;
   private stream: XmppStream | null = null;
   private room: Room | null = null;
@@ -97,6 +100,7 @@ export class Classroom {
   private turn: RTCIceServer[] = [];
   private readonly sinks: Sinks;
   private probe = new QualityProbe();
+  private traffic = new MediaCounter();
   private wanted = false;
   private listenOnly = false;
   private view: View = { heights: {}, stage: [], audioOnly: false };
@@ -144,6 +148,12 @@ export class Classroom {
       send: (purpose, track) => this.sendTrack(purpose, track),
     });
     this.sinks.setSpeaker(this.publisher.choice.speaker);
+    this.meter = new DataMeter({
+      session: storage('sessionStorage'),
+      device: storage('localStorage'),
+      now: () => Date.now(),
+      onStep: (step, cap) => this.dataStep(step, cap),
+    });
   }
 
   /** Fetches the ticket and opens the stream while the person still looks at the device check. */
@@ -263,6 +273,7 @@ export class Classroom {
   private takeJoin(join: Join): void {
     this.join = join;
     const { moderator } = join.me;
+    this.meter.begin(join.class || join.room);
     this.state.update({
       title: join.title,
       classId: join.class,
@@ -276,7 +287,7 @@ export class Classroom {
     if (!join) return;
     const stream = new XmppStream({
       domain: join.domain,
-      openSocket: takeSocket,
+      openSocket: counted(takeSocket, (bytes) => this.meter.add(bytes)),
       url: () => this.streamUrl(),
       onState: (state, reason) => {
         if (this.stream === stream) this.streamState(state, reason);
@@ -422,6 +433,8 @@ export class Classroom {
     this.sinks.close();
     for (const release of this.releases) release();
     for (const timer of this.timers) clearInterval(timer);
+    this.meter.save();
+    limitProfile(null);
     if (this.viewTimer) clearTimeout(this.viewTimer);
     this.releases = [];
     this.timers = [];
@@ -434,7 +447,10 @@ export class Classroom {
 
   private watchSurroundings(): void {
     const renew = (): void => this.networkChanged();
-    const goodbye = (): void => this.stream?.close();
+    const goodbye = (): void => {
+      this.meter.save();
+      this.stream?.close();
+    };
     const network = (navigator as { connection?: EventTarget & { type?: string } }).connection;
     let type = network?.type;
     // Changes of its speed are told too.
@@ -460,7 +476,10 @@ export class Classroom {
     });
     this.timers.push(
       setInterval(() => this.measureLevels(), LEVEL_EVERY_MS),
-      setInterval(() => void this.measureQuality(), STATS_EVERY_MS),
+      setInterval(() => {
+        this.meter.add(takeFetched());
+        void this.measureQuality().then(() => this.meter.tick());
+      }, STATS_EVERY_MS),
     );
   }
 
@@ -577,6 +596,16 @@ export class Classroom {
     this.state.update({ notices: [...others, notice].slice(-4) });
   }
 
+  /** What is left of the limit on data decides how much is asked for; the class itself goes on. */
+  private dataStep(step: Step, cap: number): void {
+    limitProfile(null);
+    if (step === 'near') limitProfile(least('light', below(profile.value)));
+    else if (step === 'reached') limitProfile('voice');
+    this.sendView();
+    this.state.update({ notices: this.state.value.notices.filter((notice) => !notice.key.startsWith('data-')) });
+    if (step !== 'free') this.notify(`data-${step}`, { cap: String(cap) }, 'warning', 'lift');
+  }
+
   private attempt(work: Promise<unknown> | undefined): void {
     work?.catch(() => this.notify('not-allowed', {}, 'warning'));
   }
@@ -675,6 +704,7 @@ export class Classroom {
     peer.setFigures(FIGURES[profile.value]);
     this.codecsChanged();
     this.probe = new QualityProbe();
+    this.traffic = new MediaCounter();
     for (const purpose of PURPOSES) {
       const track = this.publisher.sending(purpose);
       if (track && this.announced().has(purpose)) void peer.setTrack(purpose, track).catch(() => undefined);
@@ -705,7 +735,7 @@ export class Classroom {
       onEndpointStats: () => undefined,
       onConnectivity: (endpoint, active) => this.connectivity(endpoint, active),
       onDownlink: () => undefined,
-    });
+    }, counted((to) => new WebSocket(to) as unknown as Socket, (bytes) => this.meter.add(bytes)));
     for (const purpose of ['camera', 'desktop'] as const) {
       if (peer.has(purpose) || this.publisher.state(purpose) === 'on') this.tellVideoType(purpose, channel, peer);
     }
@@ -891,7 +921,8 @@ export class Classroom {
   }
 
   private constraints(): ReceiverConstraints {
-    const { stage, audioOnly } = this.view;
+    const { stage } = this.view;
+    const audioOnly = this.view.audioOnly || this.meter.use.value.step === 'reached';
     return {
       lastN: audioOnly ? 0 : -1,
       selectedSources: [],
@@ -937,8 +968,11 @@ export class Classroom {
   private async measureQuality(): Promise<void> {
     const { peer } = this;
     if (!peer || this.state.value.media !== 'connected') return;
-    const sample = await this.probe.sample(peer.pc).catch(() => null);
-    if (!sample || this.peer !== peer) return;
+    const report = await peer.pc.getStats().catch(() => null);
+    if (!report || this.peer !== peer) return;
+    this.meter.add(this.traffic.take(report as unknown as Iterable<[string, unknown]>));
+    const sample = this.probe.sample(report);
+    if (!sample) return;
     if (sample.quality !== this.state.value.quality) this.state.update({ quality: sample.quality });
     if (this.statsTurn++ % 2 !== 0) return;
     const percent = (part: number): number => Math.round(part * 100);

@@ -39,7 +39,7 @@ export interface Notice {
   key: string;
   values: Record<string, string>;
   tone: 'info' | 'warning';
-  action: 'microphone' | 'camera' | null;
+  action: 'microphone' | 'camera' | 'lift' | null;
 }
 
 export interface Reaction {

@@ -73,12 +73,21 @@ function stored(): Profile | null {
 export const chosen = new Store<Profile | null>(stored());
 /** What the class says. */
 export const allowed = new Store<Profile>('rich');
-/** What holds here and now. */
-export const profile = new Store<Profile>(least(allowed.value, chosen.value ?? 'rich'));
+/** What is left of a limit on data allows; null: there is no limit, or enough is left. */
+const affordable = new Store<Profile | null>(null);
 
-const settle = (): void => profile.set(least(allowed.value, chosen.value ?? 'rich'));
-chosen.watch(settle);
-allowed.watch(settle);
+/** Somebody told the browser to be sparing; who chose for this device has told us more. */
+export const savesData = (): boolean =>
+  (globalThis.navigator as (Navigator & { connection?: { saveData?: boolean } }) | undefined)?.connection?.saveData === true;
+
+const holds = (): Profile =>
+  least(least(allowed.value, affordable.value ?? 'rich'), chosen.value ?? (savesData() ? 'light' : 'rich'));
+
+/** What holds here and now. */
+export const profile = new Store<Profile>(holds());
+
+const settle = (): void => profile.set(holds());
+for (const store of [chosen, allowed, affordable]) store.watch(settle);
 
 /** Keeps to this on this device, from now on and in other classes; null: to nothing. */
 export function chooseProfile(next: Profile | null): void {
@@ -90,6 +99,14 @@ export function chooseProfile(next: Profile | null): void {
   }
   chosen.set(next);
 }
+
+/** No more than this for the rest of this lesson; null: no such bound. */
+export function limitProfile(most: Profile | null): void {
+  affordable.set(most);
+}
+
+/** The next lower one, or the lowest. */
+export const below = (one: Profile): Profile => profiles[Math.max(0, profiles.indexOf(one) - 1)] ?? 'voice';
 
 /** Servers that say nothing, or a word that is not known here, allow everything. */
 export function allowProfile(word: unknown): void {

@@ -34,12 +34,12 @@ const num = (value: unknown): number => (typeof value === 'number' && Number.isF
 export class QualityProbe {
   private last: Totals | null = null;
 
-  /** Call every few seconds; null the first time. */
-  async sample(pc: RTCPeerConnection): Promise<QualitySample | null> {
+  /** Call every few seconds with all statistics of a connection; null the first time. */
+  sample(reports: Pick<RTCStatsReport, 'forEach'>): QualitySample | null {
     const now: Totals = { at: performance.now(), received: 0, lost: 0, bytesDown: 0, bytesUp: 0 };
     let rtt = 0;
     let lossUp = 0;
-    (await pc.getStats()).forEach((raw: unknown) => {
+    reports.forEach((raw: unknown) => {
       const report = raw as Record<string, unknown>;
       switch (report['type']) {
         case 'inbound-rtp':

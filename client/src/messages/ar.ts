@@ -16,6 +16,7 @@ const ar: Catalogue = {
   'minutes': {
     zero: '{count} دقيقة', one: 'دقيقة واحدة', two: 'دقيقتان', few: '{count} دقائق', many: '{count} دقيقة', other: '{count} دقيقة',
   },
+  'megabytes': '{size} م.ب',
   'not-found': 'هذه الصفحة غير موجودة.',
   'go-home': 'إلى حصصي',
 
@@ -186,6 +187,19 @@ const ar: Catalogue = {
   'status-fair': 'الاتصال ضعيف',
   'status-poor': 'الاتصال ضعيف جدًا. إغلاق الكاميرا يساعد.',
 
+  'data-use': 'البيانات المستهلكة',
+  'data-used': 'البيانات المستهلكة: {size}',
+  'data-so-far': 'في هذا الدرس حتى الآن',
+  'data-now': 'الآن',
+  'data-an-hour': '{size} في الساعة ({rate} كيلوبت/ث)',
+  'data-at-end': 'عند نهاية الدرس ({time})',
+  'data-about': 'نحو {size}',
+  'data-how-counted': 'في الاتجاهين، مع كل ما تحمّله هذه الصفحة. قد تحسب شركة الاتصالات أكثر أو أقل قليلًا.',
+  'data-limit': 'الحد الأقصى للدرس الواحد',
+  'data-no-limit': 'بلا حد',
+  'data-limit-lead': 'عندما يبقى القليل تصغر الصور، وعند بلوغ الحد تبقى الأصوات وحدها. أنت باقٍ في الدرس.',
+  'data-lift': 'المتابعة بلا حد',
+
   'chat-everyone': 'الجميع',
   'chat-to': 'إلى',
   'chat-placeholder': 'اكتب رسالة',
@@ -218,6 +232,8 @@ const ar: Catalogue = {
   'notice-muted-microphone': 'أغلق {name} ميكروفونك.',
   'notice-muted-camera': 'أغلق {name} كاميرتك.',
   'notice-muted-desktop': 'أوقف {name} مشاركة شاشتك.',
+  'notice-data-near': 'استُهلك معظم حدّك البالغ {cap} م.ب لهذا الدرس. الصور أصغر من الآن.',
+  'notice-data-reached': 'استُهلك حدّك البالغ {cap} م.ب لهذا الدرس. تسمع الجميع، والصور متوقفة ومنها صورتك.',
   'notice-hand-raised': 'رفع {name} يده.',
   'notice-made-moderator': 'أصبحت مشرفًا الآن.',
   'notice-recording-started': 'بدأ التسجيل. يُسجَّل ما تقوله وتعرضه وتكتبه.',

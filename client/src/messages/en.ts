@@ -13,6 +13,7 @@ const en = {
   'skip-to-content': 'Skip to content',
   'yes-delete': 'Yes, delete',
   'minutes': { one: '{count} minute', other: '{count} minutes' },
+  'megabytes': '{size} MB',
   'not-found': 'This page does not exist.',
   'go-home': 'To my classes',
 
@@ -179,6 +180,20 @@ const en = {
   'status-fair': 'Weak connection',
   'status-poor': 'Very weak connection. Turning your camera off helps.',
 
+  // data
+  'data-use': 'Data used',
+  'data-used': 'Data used: {size}',
+  'data-so-far': 'In this lesson so far',
+  'data-now': 'Now',
+  'data-an-hour': '{size} an hour ({rate} kb/s)',
+  'data-at-end': 'When the class ends ({time})',
+  'data-about': 'about {size}',
+  'data-how-counted': 'In both directions, with everything this page loads. Your provider may count a little more or less.',
+  'data-limit': 'At most, for one lesson',
+  'data-no-limit': 'No limit',
+  'data-limit-lead': 'When little is left, pictures get smaller; at the limit only voices go on. You stay in the class.',
+  'data-lift': 'Go on without the limit',
+
   // chat
   'chat-everyone': 'Everyone',
   'chat-to': 'To',
@@ -212,6 +227,8 @@ const en = {
   'notice-muted-microphone': '{name} turned your microphone off.',
   'notice-muted-camera': '{name} turned your camera off.',
   'notice-muted-desktop': '{name} stopped your screen sharing.',
+  'notice-data-near': 'Most of your {cap} MB for this lesson are used. Pictures are smaller from now on.',
+  'notice-data-reached': 'Your {cap} MB for this lesson are used. You hear everybody; pictures are off, yours too.',
   'notice-hand-raised': '{name} raised a hand.',
   'notice-made-moderator': 'You are a moderator now.',
   'notice-recording-started': 'Recording has started. What you say, show and write is recorded.',

@@ -4,13 +4,14 @@ import { api } from '../../api';
 import type { Classroom, View } from '../../classroom/classroom';
 import { choose, grid, onStage, order, pageSize, sourceOf, Spot, spotKey } from '../../classroom/layout';
 import type { ClassState, Notice } from '../../classroom/state';
-import { formatDuration, t, tMaybe } from '../../i18n';
+import { formatDuration, formatMegabytes, t, tMaybe } from '../../i18n';
 import { canShareScreen } from '../../media/devices';
 import { useStore } from '../../store';
 import { Icon, IconName } from '../icons';
 import { Button, Check, Confirm, Dialog, LanguageSwitch, Menu, MenuItem } from '../parts';
 import { Chat } from './chat';
 import { DeviceSelects } from './check';
+import { DataDialog } from './data';
 import { People } from './people';
 import { REACTIONS, Tile, useSize } from './tile';
 
@@ -40,7 +41,7 @@ function useHidden(): boolean {
   return hidden;
 }
 
-export function LiveClass({ room }: { room: Classroom }) {
+export function LiveClass({ room, endsAt }: { room: Classroom; endsAt: string | null }) {
   const state = useStore(room.state);
   const [panel, setPanel] = useState<Panel>(null);
   const [privateTo, setPrivateTo] = useState<string | null>(null);
@@ -49,6 +50,7 @@ export function LiveClass({ room }: { room: Classroom }) {
   const [saver, setSaver] = useState(false);
   const [settings, setSettings] = useState(false);
   const [ending, setEnding] = useState(false);
+  const [dataUse, setDataUse] = useState(false);
   const seen = useRef(0);
   const chat = useStore(room.chat);
   const received = chat.filter((entry) => !entry.own).length;
@@ -116,6 +118,7 @@ export function LiveClass({ room }: { room: Classroom }) {
         saver={saver}
         setSaver={setSaver}
         onSettings={() => setSettings(true)}
+        onDataUse={() => setDataUse(true)}
         onEnd={() => setEnding(true)}
       />
       <Announcer room={room} quiet={panel === 'chat'} />
@@ -126,6 +129,7 @@ export function LiveClass({ room }: { room: Classroom }) {
           <LanguageSwitch />
         </Dialog>
       )}
+      {dataUse && <DataDialog room={room} endsAt={endsAt} onClose={() => setDataUse(false)} />}
       {ending && (
         <Confirm
           text={t('end-class-sure')}
@@ -200,6 +204,7 @@ function Connection({ state }: { state: ClassState }) {
 
 const NOTICE_MS = 8_000;
 const LASTING = new Set(['recording-started', 'recording-running', 'asked-microphone', 'asked-camera']);
+const ACTIONS = { 'microphone': 'microphone-on', 'camera': 'camera-turn-on', 'lift': 'data-lift' } as const;
 
 function Notices(props: { room: Classroom; notices: readonly Notice[] }) {
   return (
@@ -220,6 +225,7 @@ function NoticeCard({ room, notice }: { room: Classroom; notice: Notice }) {
   const accept = (): void => {
     if (notice.action === 'microphone') room.setMicrophone(true);
     if (notice.action === 'camera') room.setCamera(true);
+    if (notice.action === 'lift') room.meter.lift();
     room.dismiss(notice.id);
   };
   return (
@@ -227,7 +233,7 @@ function NoticeCard({ room, notice }: { room: Classroom; notice: Notice }) {
       <p dir="auto">{tMaybe(`notice-${notice.key}`, 'error-unknown', notice.values)}</p>
       {notice.action && (
         <Button small kind="primary" onClick={accept} testId="notice-accept">
-          {t(notice.action === 'microphone' ? 'microphone-on' : 'camera-turn-on')}
+          {t(ACTIONS[notice.action])}
         </Button>
       )}
       <Button small kind="quiet" icon="close" label={t('close')} onClick={() => room.dismiss(notice.id)} />
@@ -413,12 +419,14 @@ interface ToolbarProps {
   saver: boolean;
   setSaver: (on: boolean) => void;
   onSettings: () => void;
+  onDataUse: () => void;
   onEnd: () => void;
 }
 
 function Toolbar(props: ToolbarProps) {
   const { room, state, panel } = props;
   const { rights, me } = state;
+  const data = useStore(room.meter.use);
   const microphoneOn = state.microphone !== 'off';
   const cameraOn = state.camera !== 'off';
   const sharing = state.screen !== 'off';
@@ -444,6 +452,7 @@ function Toolbar(props: ToolbarProps) {
       onSelect: () => props.setLayout(props.layout === 'speaker' ? 'gallery' : 'speaker'),
     },
     { label: t('data-saver'), icon: 'signal', checked: props.saver, onSelect: () => props.setSaver(!props.saver) },
+    { label: t('data-used', { size: formatMegabytes(data.down + data.up) }), icon: 'signal', onSelect: props.onDataUse, testId: 'data-use' },
     { label: t('settings'), icon: 'settings', onSelect: props.onSettings, testId: 'settings' },
   ];
   const narrow = useNarrow();

@@ -114,7 +114,7 @@ function ClassFlow(props: FlowProps) {
     case 'refused':
       return <After phase={state.phase} notice={state.notices[state.notices.length - 1]} signedIn={session.value !== null} again={() => setTurn(turn + 1)} />;
     default:
-      return <LiveClass room={room} />;
+      return <LiveClass room={room} endsAt={props.info?.endsAt ?? null} />;
   }
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "proto/offer.h"
+#include "proto/opus.h"
 #include "proto/red.h"
 #include "proto/rtcp.h"
 #include "proto/rtp.h"
@@ -142,6 +143,14 @@ static void note_sound(struct viewer_stream *s, uint64_t captured)
     s->sound_window |= bit;
 }
 
+static void play_sound(struct viewer_stream *s, usec_t now, struct slice sound, bool copy)
+{
+    unsigned samples;
+    assert_int_equal(opus_duration(sound, &samples), 0);
+    usec_t length = samples * USEC_PER_SEC / OPUS_CLOCK;
+    playout_add(&s->playout, now, (usec_t)captured_at(sound), length, copy);
+}
+
 static void take_audio(struct viewer *v, struct viewer_stream *s, usec_t now,
                        const struct rtp_packet *packet)
 {
@@ -158,11 +167,13 @@ static void take_audio(struct viewer *v, struct viewer_stream *s, usec_t now,
             assert_int_equal(captured_at(sound) - earlier,
                              red.blocks[i].offset * 1000ULL / (OFFER_CLOCK_AUDIO / 1000));
             note_sound(s, earlier);
+            play_sound(s, now, red.blocks[i].data, true);
         }
         v->red_packets++;
         v->red_bytes += packet->payload.len - sound.len;
     }
     note_sound(s, captured_at(sound));
+    play_sound(s, now, sound, false);
     s->audio_holes += s->audio_packets > 0 && packet->sequence != (uint16_t)(s->audio_sequence + 1);
     s->audio_sequence = packet->sequence;
     if (s->last_audio > 0)
@@ -463,6 +474,8 @@ void viewer_step(struct viewer *v, usec_t now)
         v->nack_at = now + NACK_WAIT;
     for (size_t i = 0; i < v->stream_count; i++) {
         struct viewer_stream *s = &v->streams[i];
+        if (!s->video)
+            playout_run(&s->playout, now);
         if (!s->video || !s->started)
             continue;
         show_frames(s, now);

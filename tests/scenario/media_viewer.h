@@ -6,6 +6,7 @@
 
 #include "bridge/conference.h"
 #include "bridge/feedback.h"
+#include "media_playout.h"
 #include "media_sender.h"
 #include "proto/vp8.h"
 
@@ -79,6 +80,7 @@ struct viewer_stream {
     uint64_t sound_newest;   /* in steps of 20 ms */
     uint64_t sound_window;   /* which of the last ones came */
     usec_t onset;            /* when the first sound after a pause was made */
+    struct playout playout;
     /* Sender reports. */
     uint64_t sr_ntp;
     uint32_t sr_rtp;

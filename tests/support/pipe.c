@@ -91,6 +91,7 @@ void pipe_send(struct pipe *p, usec_t now, struct slice bytes, bool rtcp)
     struct bottleneck *line = p->shared ? p->shared : &p->own;
     p->own.rate_bps = p->shape.rate_bps;
     p->own.queue = p->shape.queue;
+    p->wire_bytes += bytes.len + PIPE_OVERHEAD;
     if (line->rate_bps > 0 && !bottleneck_pass(line, now, bytes.len + PIPE_OVERHEAD, &at)) {
         p->dropped++;
         return;

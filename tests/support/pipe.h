@@ -45,6 +45,7 @@ struct pipe {
     uint64_t random;
     uint64_t sent;
     uint64_t dropped;
+    uint64_t wire_bytes; /* sent, with IP headers */
     struct bottleneck own;
     struct bottleneck *shared; /* instead of its own rate and queue; NULL: none */
     bool losing;               /* within a burst */

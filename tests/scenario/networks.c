@@ -56,6 +56,7 @@ struct senses {
     struct person *person;
     const struct person *teacher;
     usec_t begun;
+    bool always; /* no picture at all is a freeze, too */
     usec_t seen; /* the last picture, or when none was told as sent */
     usec_t freeze, frozen;
     usec_t picture;
@@ -98,7 +99,7 @@ static void senses_look(struct senses *s)
     bool shown = v && v->frames > 0 && v->last_shown >= s->begun;
     if (shown && s->picture < 0)
         s->picture = v->last_shown - s->begun;
-    usec_t seen = sees(s) ? usec_max(s->seen, shown ? v->last_shown : 0) : now;
+    usec_t seen = s->always || sees(s) ? usec_max(s->seen, shown ? v->last_shown : 0) : now;
     if (seen != s->seen && seen - s->seen > FREEZE)
         s->frozen += seen - s->seen;
     s->seen = seen;
@@ -218,6 +219,7 @@ void networks_lossy(uint64_t seed, double burst, FILE *raw_out, struct networks_
     struct senses s;
     struct raw raw;
     senses_begin(&s, p);
+    s.always = true;
     raw_begin(&raw, raw_out, &s);
     watch(&s, &raw, SECONDS * USEC_PER_SEC);
     *ret = (struct networks_lossy){.frames = (double)(video_of(&s)->frames - s.frames) / SECONDS,

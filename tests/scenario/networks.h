@@ -29,7 +29,7 @@ void networks_steps(uint64_t seed, FILE *raw, struct networks_step ret[NETWORKS_
 struct networks_lossy {
     double frames; /* a second */
     int layer;     /* at the end */
-    usec_t freeze;
+    usec_t freeze; /* no picture at all is one, too */
     double frozen; /* percent of the time in freezes over a second */
     usec_t silence;
     double concealed;

@@ -187,6 +187,7 @@ static int parse_ice(json_t *root, struct arena *arena, struct control_ice *ice)
         const char *key;
         struct slice *to;
     } fields[] = {
+        {object, "session", &ice->session},
         {object, "ufrag", &ice->ufrag},
         {object, "pwd", &ice->pwd},
         {object, "remote_ufrag", &ice->remote_ufrag},

@@ -32,6 +32,8 @@ enum control_type {
 };
 
 struct control_ice {
+    struct slice
+        session; /* other credentials of ours in the same one: an ICE restart; may be empty */
     struct slice ufrag;
     struct slice pwd;
     struct slice remote_ufrag; /* empty until session-accept */

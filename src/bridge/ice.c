@@ -25,6 +25,9 @@
 /* How long better paths have to answer before the relay beside us is taken: a connection of the
  * peer's own needs a round trip more than the relay's, which stands already. */
 #define RELAY_AFTER (500 * USEC_PER_MSEC)
+/* How long after a restart has a path what still comes by the old ones is taken: the peer leaves
+ * them when it has heard of the choice. */
+#define RESTART_LINGER (5 * USEC_PER_SEC)
 /* Silence on the selected path after which checks elsewhere count. */
 #define SILENT_AFTER USEC_PER_SEC
 /* Unanswered checks of a path before one of a lower rank may take over: one may have been lost. */
@@ -49,6 +52,7 @@ struct check {
 struct pair {
     struct path path;
     bool used;
+    bool old;           /* under the credentials before the restart */
     bool authenticated; /* a check of the peer came here, or ours was answered */
     bool valid;         /* our check was answered */
     bool wanted;        /* the controlling peer nominated it */
@@ -77,9 +81,15 @@ struct credentials {
     size_t pwd_len;
 };
 
-struct ice {
+struct generation {
     struct credentials local;
     struct credentials remote; /* ufrag_len 0: not known yet */
+};
+
+struct ice {
+    struct generation now;
+    struct generation *before; /* what runs on during a restart; NULL: nothing */
+    usec_t before_until;       /* USEC_NEVER: until a new path is selected */
     bool controlling;
     uint64_t tie_breaker;
     uint64_t jitter;
@@ -123,12 +133,17 @@ static struct slice pwd_of(const struct credentials *c)
     return slice_of(c->pwd, c->pwd_len);
 }
 
+static const struct generation *generation_of(const struct ice *ice, const struct pair *pair)
+{
+    return pair->old ? ice->before : &ice->now;
+}
+
 int ice_new(const struct ice_config *config, struct ice **ret_ice)
 {
     struct ice *ice = calloc(1, sizeof *ice);
     if (!ice)
         return ERR_MEMORY;
-    int err = set_credentials(&ice->local, config->ufrag, config->pwd);
+    int err = set_credentials(&ice->now.local, config->ufrag, config->pwd);
     if (err) {
         free(ice);
         return err;
@@ -140,10 +155,19 @@ int ice_new(const struct ice_config *config, struct ice **ret_ice)
     return 0;
 }
 
+static void free_before(struct ice *ice)
+{
+    if (ice->before)
+        hash_wipe(ice->before, sizeof *ice->before);
+    free(ice->before);
+    ice->before = NULL;
+}
+
 void ice_free(struct ice **ice)
 {
     if (!*ice)
         return;
+    free_before(*ice);
     hash_wipe(*ice, sizeof **ice);
     free(*ice);
     *ice = NULL;
@@ -190,6 +214,12 @@ static struct pair *place_for(struct ice *ice, usec_t now)
     return oldest;
 }
 
+static struct pair new_pair(const struct path *path, usec_t now)
+{
+    return (struct pair){
+        .used = true, .path = *path, .learned_at = now, .heard_at = now, .next_check = USEC_NEVER};
+}
+
 static struct pair *learn(struct ice *ice, usec_t now, const struct path *path)
 {
     struct pair *pair = find_pair(ice, path);
@@ -199,11 +229,7 @@ static struct pair *learn(struct ice *ice, usec_t now, const struct path *path)
         ice->relay_at = now + RELAY_AFTER;
     pair = place_for(ice, now);
     if (pair)
-        *pair = (struct pair){.used = true,
-                              .path = *path,
-                              .learned_at = now,
-                              .heard_at = now,
-                              .next_check = USEC_NEVER};
+        *pair = new_pair(path, now);
     return pair;
 }
 
@@ -262,9 +288,10 @@ static void send_check(struct ice *ice, usec_t now, struct pair *pair)
 
     uint8_t name[2 * ICE_CREDENTIAL_MAX + 1];
     struct writer w = writer_of(name, sizeof name);
-    writer_bytes(&w, ufrag_of(&ice->remote));
+    const struct generation *generation = generation_of(ice, pair);
+    writer_bytes(&w, ufrag_of(&generation->remote));
     writer_u8(&w, ':');
-    writer_bytes(&w, ufrag_of(&ice->local));
+    writer_bytes(&w, ufrag_of(&generation->local));
     struct stun_message message = {
         .class = STUN_REQUEST,
         .method = STUN_BINDING,
@@ -278,7 +305,7 @@ static void send_check(struct ice *ice, usec_t now, struct pair *pair)
     };
     memcpy(message.id, check->id, sizeof message.id);
     pair->unanswered++;
-    put_output(ice, out, &message, pwd_of(&ice->remote));
+    put_output(ice, out, &message, pwd_of(&generation->remote));
 }
 
 static void schedule(struct ice *ice, usec_t now, struct pair *pair)
@@ -298,7 +325,7 @@ static void schedule(struct ice *ice, usec_t now, struct pair *pair)
 
 static void check_now(struct ice *ice, usec_t now, struct pair *pair)
 {
-    if (ice->remote.ufrag_len == 0)
+    if (generation_of(ice, pair)->remote.ufrag_len == 0)
         return; /* ice_set_remote comes back to all pairs */
     send_check(ice, now, pair);
     schedule(ice, now, pair);
@@ -326,6 +353,8 @@ static bool moved_to(const struct ice *ice, usec_t now, const struct pair *c, co
         return false;
     if (!alive(s, now))
         return true;
+    if (c->old != s->old)
+        return s->old && (rank(&c->path) >= rank(&s->path) || s->unanswered >= WORSE_AFTER_MISSED);
     if (rank(&c->path) > rank(&s->path))
         return c->unanswered == 0;
     if (rank(&c->path) < rank(&s->path) && s->unanswered < WORSE_AFTER_MISSED)
@@ -357,28 +386,94 @@ static void choose(struct ice *ice, usec_t now)
     }
     if (best)
         select_pair(ice, now, best);
+    if (ice->before && best && best->old)
+        ice->before_until = USEC_NEVER;
+    else if (ice->before && best && ice->before_until == USEC_NEVER)
+        ice->before_until = now + RESTART_LINGER;
 }
 
 int ice_set_remote(struct ice *ice, usec_t now, struct slice ufrag, struct slice pwd)
 {
-    if (slice_eq(ufrag, ufrag_of(&ice->remote)) && slice_eq(pwd, pwd_of(&ice->remote)))
+    struct credentials *remote = &ice->now.remote;
+    if (slice_eq(ufrag, ufrag_of(remote)) && slice_eq(pwd, pwd_of(remote)))
         return 0;
-    int err = set_credentials(&ice->remote, ufrag, pwd);
+    int err = set_credentials(remote, ufrag, pwd);
     if (err)
         return err;
     for (size_t i = 0; i < ICE_PATHS_MAX; i++)
-        if (ice->pairs[i].used && !ice->pairs[i].valid)
+        if (ice->pairs[i].used && !ice->pairs[i].old && !ice->pairs[i].valid)
             check_now(ice, now, &ice->pairs[i]);
     return 0;
 }
 
+static void forget_pairs(struct ice *ice, bool old)
+{
+    for (size_t i = 0; i < ICE_PATHS_MAX; i++) {
+        struct pair *pair = &ice->pairs[i];
+        if (!pair->used || pair->old != old)
+            continue;
+        if (pair == ice->selected)
+            ice->selected = NULL;
+        *pair = (struct pair){.used = false};
+    }
+}
+
+/* Of two restarts in a row the first has failed: what it left behind is of no use. */
+int ice_restart(struct ice *ice, struct slice ufrag, struct slice pwd)
+{
+    struct generation fresh = {0};
+    int err = set_credentials(&fresh.local, ufrag, pwd);
+    if (err)
+        return err;
+    if (ice->before && ice->before_until != USEC_NEVER) {
+        forget_pairs(ice, true);
+        free_before(ice);
+    }
+    if (ice->before) {
+        forget_pairs(ice, false);
+    } else {
+        ice->before = malloc(sizeof *ice->before);
+        if (!ice->before)
+            return ERR_MEMORY;
+        *ice->before = ice->now;
+        for (size_t i = 0; i < ICE_PATHS_MAX; i++)
+            ice->pairs[i].old = ice->pairs[i].used;
+    }
+    ice->before_until = USEC_NEVER;
+    ice->now = fresh;
+    hash_wipe(&fresh, sizeof fresh);
+    return 0;
+}
+
+/* The peer kept its address: the path goes on under the new credentials, with the consent it has.
+ */
+static void restart_pair(struct pair *pair)
+{
+    pair->old = false;
+    pair->unanswered = 0;
+    pair->next_check = USEC_NEVER;
+}
+
+bool ice_answers_to(const struct ice *ice, struct slice ufrag)
+{
+    return slice_eq(ufrag, ufrag_of(&ice->now.local)) ||
+           (ice->before && slice_eq(ufrag, ufrag_of(&ice->before->local)));
+}
+
 int ice_add_remote(struct ice *ice, usec_t now, const struct path *path)
 {
-    if (find_pair(ice, path))
+    bool old = ice->before && ice->now.remote.ufrag_len == 0;
+    struct pair *pair = find_pair(ice, path);
+    if (pair && (!pair->old || old))
         return 0;
-    struct pair *pair = learn(ice, now, path);
-    if (!pair)
-        return ERR_LIMIT;
+    if (pair) {
+        restart_pair(pair);
+    } else {
+        pair = learn(ice, now, path);
+        if (!pair)
+            return ERR_LIMIT;
+        pair->old = old;
+    }
     check_now(ice, now, pair);
     return 0;
 }
@@ -392,8 +487,8 @@ static bool too_many_failures(struct ice *ice, usec_t now)
     return ice->failures >= FAILURES_PER_SEC;
 }
 
-static void answer(struct ice *ice, const struct path *path, const struct stun_message *request,
-                   uint16_t error)
+static void answer(struct ice *ice, const struct credentials *local, const struct path *path,
+                   const struct stun_message *request, uint16_t error)
 {
     struct output *out = next_output(ice, path);
     if (!out)
@@ -406,11 +501,12 @@ static void answer(struct ice *ice, const struct path *path, const struct stun_m
         .mapped = path->remote,
     };
     memcpy(message.id, request->id, sizeof message.id);
-    put_output(ice, out, &message, pwd_of(&ice->local));
+    put_output(ice, out, &message, pwd_of(local));
 }
 
 /* RFC 8445, section 7.3.1.1. True when the request was answered with a 487. */
-static bool conflict(struct ice *ice, const struct path *path, const struct stun_message *request)
+static bool conflict(struct ice *ice, const struct credentials *local, const struct path *path,
+                     const struct stun_message *request)
 {
     enum stun_role ours = ice->controlling ? STUN_CONTROLLING : STUN_CONTROLLED;
     if (request->role != ours)
@@ -418,7 +514,7 @@ static bool conflict(struct ice *ice, const struct path *path, const struct stun
     ice->counters.conflicts++;
     bool stay = ice->controlling == (ice->tie_breaker >= request->tie_breaker);
     if (stay || ice->role_switches >= ROLE_SWITCHES_MAX) {
-        answer(ice, path, request, STUN_ROLE_CONFLICT);
+        answer(ice, local, path, request, STUN_ROLE_CONFLICT);
         return true;
     }
     ice->role_switches++;
@@ -439,24 +535,30 @@ static void mark_heard(struct ice *ice, usec_t now, struct pair *pair)
 static int input_request(struct ice *ice, usec_t now, const struct path *path,
                          const struct stun_message *request)
 {
+    bool old = ice->before && slice_eq(stun_local_ufrag(request), ufrag_of(&ice->before->local));
+    const struct generation *generation = old ? ice->before : &ice->now;
     struct slice from = stun_remote_ufrag(request);
-    if (ice->remote.ufrag_len > 0 && !slice_eq(from, ufrag_of(&ice->remote)))
+    if (generation->remote.ufrag_len > 0 && !slice_eq(from, ufrag_of(&generation->remote)))
         return ERR_AUTH;
     if (request->has_unknown)
         return ERR_FORMAT;
-    if (conflict(ice, path, request))
+    if (conflict(ice, &generation->local, path, request))
         return 0;
     ice->called = true;
     struct pair *pair = learn(ice, now, path);
     if (!pair)
         return ERR_LIMIT;
+    if (pair->old && !old)
+        restart_pair(pair);
+    else if (!pair->authenticated)
+        pair->old = old;
     pair->authenticated = true;
     mark_heard(ice, now, pair);
     if (pair != ice->selected)
         pair->calls++;
     if (request->use_candidate && !ice->controlling)
         pair->wanted = true;
-    answer(ice, path, request, 0);
+    answer(ice, &generation->local, path, request, 0);
     /* A triggered check; while one is on its way, or consent is fresh, it would tell nothing new.
      */
     if (!pair->valid && pair->next_check == USEC_NEVER) {
@@ -511,7 +613,8 @@ static int input_answer(struct ice *ice, usec_t now, const struct path *path,
     struct check *check = pair ? find_check(pair, message->id) : NULL;
     if (!check)
         return ERR_NOT_FOUND;
-    if (!stun_check_integrity(message, pwd_of(&ice->remote), hash_hmac_sha1_parts))
+    if (!stun_check_integrity(message, pwd_of(&generation_of(ice, pair)->remote),
+                              hash_hmac_sha1_parts))
         return ERR_AUTH;
     check->open = false;
     if (message->class == STUN_SUCCESS)
@@ -519,6 +622,12 @@ static int input_answer(struct ice *ice, usec_t now, const struct path *path,
     else if (message->error == STUN_ROLE_CONFLICT)
         give_way(ice, now, pair, check);
     return 0;
+}
+
+static bool is_for(const struct credentials *local, const struct stun_message *request)
+{
+    return slice_eq(stun_local_ufrag(request), ufrag_of(local)) &&
+           stun_check_integrity(request, pwd_of(local), hash_hmac_sha1_parts);
 }
 
 static int input(struct ice *ice, usec_t now, const struct path *path,
@@ -530,8 +639,8 @@ static int input(struct ice *ice, usec_t now, const struct path *path,
         return input_answer(ice, now, path, message);
     if (message->class == STUN_INDICATION)
         return 0; /* a keep-alive: no answer, and unauthenticated */
-    if (!slice_eq(stun_local_ufrag(message), ufrag_of(&ice->local)) ||
-        !stun_check_integrity(message, pwd_of(&ice->local), hash_hmac_sha1_parts))
+    if (!is_for(&ice->now.local, message) &&
+        (!ice->before || !is_for(&ice->before->local, message)))
         return ERR_AUTH;
     return input_request(ice, now, path, message);
 }
@@ -582,7 +691,7 @@ void ice_path_gone(struct ice *ice, usec_t now, const struct path *path)
 
 static usec_t due(const struct ice *ice, const struct pair *pair)
 {
-    if (pair != ice->selected || ice->remote.ufrag_len == 0)
+    if (pair != ice->selected || generation_of(ice, pair)->remote.ufrag_len == 0)
         return pair->next_check;
     usec_t silent = usec_max(pair->heard_at + SILENT_CHECK, pair->sent_at + CONSENT_RETRY);
     return usec_min(pair->next_check, silent);
@@ -590,8 +699,14 @@ static usec_t due(const struct ice *ice, const struct pair *pair)
 
 usec_t ice_tick(struct ice *ice, usec_t now)
 {
+    if (ice->before && now >= ice->before_until) {
+        forget_pairs(ice, true);
+        free_before(ice);
+    }
     choose(ice, now);
     usec_t next = ice->selected ? ice->selected->answered_at + CONSENT_LIFE : USEC_NEVER;
+    if (ice->before)
+        next = usec_min(next, ice->before_until);
     if (!ice->selected && now < ice->relay_at)
         next = ice->relay_at;
     for (size_t i = 0; i < ICE_PATHS_MAX; i++) {
@@ -633,7 +748,7 @@ bool ice_selected(const struct ice *ice, struct path *ret_path)
 
 bool ice_checking(const struct ice *ice)
 {
-    return ice->called || ice->remote.ufrag_len > 0;
+    return ice->called || ice->now.remote.ufrag_len > 0;
 }
 
 bool ice_is_controlling(const struct ice *ice)

@@ -40,6 +40,12 @@ int ice_new(const struct ice_config *config, struct ice **ret_ice) MUST_USE;
 void ice_free(struct ice **ice);
 /* The peer's credentials; own checks begin with them. ERR_FORMAT. Harmless when unchanged. */
 int ice_set_remote(struct ice *ice, usec_t now, struct slice ufrag, struct slice pwd) MUST_USE;
+/* Begins anew with other credentials of ours (RFC 8445, section 9), the peer's come by
+ * ice_set_remote. What runs goes on with the old ones until a path with the new ones has answered,
+ * and for 5 s after. ERR_FORMAT, ERR_MEMORY. */
+int ice_restart(struct ice *ice, struct slice ufrag, struct slice pwd) MUST_USE;
+/* Whether checks that begin with this user fragment are for us. */
+bool ice_answers_to(const struct ice *ice, struct slice ufrag);
 /* A path to try: a candidate of the peer, or one its authenticated media was seen on.
  * ERR_LIMIT: no room, all others are alive. */
 int ice_add_remote(struct ice *ice, usec_t now, const struct path *path) MUST_USE;

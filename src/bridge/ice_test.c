@@ -130,6 +130,53 @@ static void only_the_right_credentials_are_answered(void **state)
     ice_free(&a);
 }
 
+/* What the agent says to a check: its answer's class, or an error. */
+static int said_to(struct ice *ice, usec_t now, const struct path *path, struct slice datagram,
+                   const char *pwd)
+{
+    struct path to;
+    struct slice out;
+    struct stun_message answer;
+    int err = ice_input(ice, now, path, datagram);
+    if (err)
+        return err;
+    assert_true(ice_poll(ice, &to, &out));
+    assert_int_equal(stun_parse(out, &answer), 0);
+    assert_true(stun_check_integrity(&answer, slice_str(pwd), hash_hmac_sha1_parts));
+    while (ice_poll(ice, &to, &out))
+        ;
+    return answer.class;
+}
+
+static void a_restart_answers_to_both_for_a_while(void **state)
+{
+    static const char PWD_A2[] = "other-password-of-a-24-l";
+    struct ice *a = agent("aaaa", PWD_A, true, 1);
+    uint8_t bytes[STUN_MESSAGE_MAX];
+    struct path path = path_from(7), other = path_from(8);
+    assert_int_equal(ice_set_remote(a, 1, SLICE("bbbb"), slice_str(PWD_B)), 0);
+    assert_int_equal(ice_restart(a, SLICE("aaa"), slice_str(PWD_A2)), ERR_FORMAT);
+    assert_int_equal(ice_restart(a, SLICE("aaaA"), slice_str(PWD_A2)), 0);
+    assert_int_equal(said_to(a, 2, &path, check(bytes, "aaaa:bbbb", PWD_A, 1), PWD_A),
+                     STUN_SUCCESS);
+    assert_int_equal(said_to(a, 2, &other, check(bytes, "aaaA:cccc", PWD_A2, 2), PWD_A2),
+                     STUN_SUCCESS);
+    /* Names and passwords of the two do not mix. */
+    assert_int_equal(ice_set_remote(a, 3, SLICE("cccc"), slice_str(PWD_B)), 0);
+    const char *wrong[][2] = {
+        {"aaaa:bbbb", PWD_A2}, {"aaaA:cccc", PWD_A}, {"aaaa:cccc", PWD_A}, {"aaaA:bbbb", PWD_A2}};
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        assert_int_equal(
+            ice_input(a, 4, &path, check(bytes, wrong[i][0], wrong[i][1], (uint8_t)(10 + i))),
+            ERR_AUTH);
+    /* A second restart before the first led to anything: the very first still holds. */
+    assert_int_equal(ice_restart(a, SLICE("aaab"), slice_str(PWD_A2)), 0);
+    assert_true(ice_answers_to(a, SLICE("aaaa")));
+    assert_false(ice_answers_to(a, SLICE("aaaA")));
+    assert_true(ice_answers_to(a, SLICE("aaab")));
+    ice_free(&a);
+}
+
 static void guessing_is_limited_and_does_not_lock_the_peer_out(void **state)
 {
     struct ice *a = agent("aaaa", PWD_A, true, 1);
@@ -296,6 +343,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(role_conflicts_end_with_one_of_each),
         cmocka_unit_test(only_the_right_credentials_are_answered),
+        cmocka_unit_test(a_restart_answers_to_both_for_a_while),
         cmocka_unit_test(guessing_is_limited_and_does_not_lock_the_peer_out),
         cmocka_unit_test(addresses_are_bounded_and_the_oldest_go_first),
         cmocka_unit_test(an_answer_counts_only_on_its_own_path_and_once),

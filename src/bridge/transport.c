@@ -95,6 +95,16 @@ int transport_set_fingerprint(struct transport *t, struct slice hash, struct sli
     return err;
 }
 
+int transport_restart(struct transport *t, struct slice ufrag, struct slice pwd)
+{
+    return ice_restart(t->ice, ufrag, pwd);
+}
+
+bool transport_answers_to(const struct transport *t, struct slice ufrag)
+{
+    return ice_answers_to(t->ice, ufrag);
+}
+
 int transport_add_remote(struct transport *t, usec_t now, const struct path *path)
 {
     return ice_add_remote(t->ice, now, path);

@@ -64,6 +64,10 @@ int transport_set_remote(struct transport *transport, usec_t now, struct slice u
                          struct slice pwd) MUST_USE;
 int transport_set_fingerprint(struct transport *transport, struct slice hash,
                               struct slice value) MUST_USE;
+/* Other credentials of ours for the same session: DTLS and keys stay (ice_restart). */
+int transport_restart(struct transport *transport, struct slice ufrag, struct slice pwd) MUST_USE;
+/* Whether checks that begin with this user fragment are for us. */
+bool transport_answers_to(const struct transport *transport, struct slice ufrag);
 /* A candidate of the peer (client side). */
 int transport_add_remote(struct transport *transport, usec_t now, const struct path *path) MUST_USE;
 

@@ -55,7 +55,7 @@ int worker_new(const struct worker_config *config, struct worker **ret_worker)
     loop_timer_init(&worker->housekeeping, on_housekeeping);
     count_start(worker);
     worker->rooms = map_new(WORKER_CONFERENCES_MAX, random_u64());
-    worker->by_ufrag = map_new(WORKER_ENDPOINTS_MAX, random_u64());
+    worker->by_ufrag = map_new(2 * WORKER_ENDPOINTS_MAX, random_u64());
     worker->by_ssrc = map_new(WORKER_SSRCS_MAX, random_u64());
     worker->routes = map_new(WORKER_ROUTES_MAX, random_u64());
     worker->sender = sender_new();
@@ -196,6 +196,14 @@ static void on_room_timer(struct loop_timer *timer, usec_t now)
     room_mark(CONTAINER_OF(timer, struct room, timer));
 }
 
+static void forget_ufrag_before(struct endpoint *endpoint)
+{
+    if (endpoint->ufrag_before)
+        map_del(endpoint->worker->by_ufrag, slice_str(endpoint->ufrag_before));
+    free(endpoint->ufrag_before);
+    endpoint->ufrag_before = NULL;
+}
+
 static void drop_transport(struct endpoint *endpoint)
 {
     struct worker *worker = endpoint->worker;
@@ -206,6 +214,7 @@ static void drop_transport(struct endpoint *endpoint)
     route_forget_endpoint(worker, endpoint);
     if (map_get(worker->by_ufrag, slice_str(endpoint->ufrag)) == endpoint)
         map_del(worker->by_ufrag, slice_str(endpoint->ufrag));
+    forget_ufrag_before(endpoint);
     loop_timer_clear(worker->config.loop, &endpoint->timer);
     transport_free(&endpoint->transport);
 }
@@ -217,6 +226,7 @@ static void endpoint_free(struct endpoint *endpoint, usec_t now)
     conference_del(endpoint->room->conference, now, endpoint->seat);
     room_mark(endpoint->room);
     list_remove(&endpoint->node);
+    endpoint->worker->endpoint_count--;
     hash_wipe(endpoint, sizeof *endpoint);
     free(endpoint);
 }
@@ -305,13 +315,18 @@ static struct endpoint *endpoint_find(struct room *room, const char *id)
     return NULL;
 }
 
+static void keep_credentials(struct endpoint *endpoint, const struct control_ice *ice)
+{
+    (void)slice_copy(ice->ufrag, endpoint->ufrag, sizeof endpoint->ufrag); /* ICE has measured */
+    (void)slice_copy(ice->pwd, endpoint->pwd, sizeof endpoint->pwd);
+    if (!slice_copy(ice->session, endpoint->session, sizeof endpoint->session))
+        endpoint->session[0] = 0; /* one that cannot be kept has no restarts */
+}
+
 /* A session-initiate of its own has credentials of its own: everything about the way is new. */
 static int new_transport(struct endpoint *endpoint, usec_t now, const struct control_ice *ice)
 {
     struct worker *worker = endpoint->worker;
-    struct endpoint *other = map_get(worker->by_ufrag, ice->ufrag);
-    if (other && other != endpoint)
-        return ERR_FORMAT;
     drop_transport(endpoint);
     endpoint->told = TRANSPORT_NEW;
     endpoint->told_rtt = 0;
@@ -330,12 +345,45 @@ static int new_transport(struct endpoint *endpoint, usec_t now, const struct con
     int err = transport_new(&config, &endpoint->transport);
     if (err)
         return err;
-    (void)slice_copy(ice->ufrag, endpoint->ufrag, sizeof endpoint->ufrag); /* ICE has measured */
-    (void)slice_copy(ice->pwd, endpoint->pwd, sizeof endpoint->pwd);
+    keep_credentials(endpoint, ice);
     err = map_put(worker->by_ufrag, slice_str(endpoint->ufrag), endpoint);
     if (err)
         transport_free(&endpoint->transport);
     return err;
+}
+
+/* The peer may come by the old credentials for a while (ice_restart). */
+static int restart_ice(struct endpoint *endpoint, const struct control_ice *ice)
+{
+    struct map *by_ufrag = endpoint->worker->by_ufrag;
+    char *before = strdup(endpoint->ufrag);
+    int err = before ? transport_restart(endpoint->transport, ice->ufrag, ice->pwd) : ERR_MEMORY;
+    if (err) {
+        free(before);
+        return err;
+    }
+    if (!transport_answers_to(endpoint->transport, slice_str(before))) {
+        map_del(by_ufrag, slice_str(before));
+        free(before);
+    } else {
+        forget_ufrag_before(endpoint);
+        endpoint->ufrag_before = before;
+    }
+    keep_credentials(endpoint, ice);
+    return map_put(by_ufrag, ice->ufrag, endpoint);
+}
+
+/* Other credentials of ours: a restart within the session, or a session of its own. */
+static int renew(struct endpoint *endpoint, usec_t now, const struct control_ice *ice)
+{
+    struct endpoint *other = map_get(endpoint->worker->by_ufrag, ice->ufrag);
+    if (other && other != endpoint)
+        return ERR_FORMAT;
+    bool same_session = endpoint->transport && !transport_over(endpoint->transport) &&
+                        ice->session.len > 0 && slice_eq_str(ice->session, endpoint->session);
+    if (same_session && !slice_eq_str(ice->ufrag, endpoint->ufrag))
+        return restart_ice(endpoint, ice);
+    return new_transport(endpoint, now, ice);
 }
 
 static int apply_ice(struct endpoint *endpoint, usec_t now, const struct control_ice *ice)
@@ -343,7 +391,7 @@ static int apply_ice(struct endpoint *endpoint, usec_t now, const struct control
     int err = 0;
     if (!endpoint->transport || !slice_eq_str(ice->ufrag, endpoint->ufrag) ||
         !slice_eq_str(ice->pwd, endpoint->pwd))
-        err = new_transport(endpoint, now, ice);
+        err = renew(endpoint, now, ice);
     if (err == 0 && ice->hash.len > 0)
         err = transport_set_fingerprint(endpoint->transport, ice->hash, ice->value);
     if (err == 0 && ice->remote_ufrag.len > 0)
@@ -360,6 +408,8 @@ static int apply_endpoint(struct worker *worker, usec_t now, const struct contro
         return ERR_LIMIT;
     struct endpoint *endpoint = endpoint_find(room, message->endpoint);
     bool fresh = !endpoint;
+    if (fresh && worker->endpoint_count == WORKER_ENDPOINTS_MAX)
+        return ERR_LIMIT;
     if (fresh) {
         endpoint = calloc(1, sizeof *endpoint);
         if (!endpoint)
@@ -379,8 +429,10 @@ static int apply_endpoint(struct worker *worker, usec_t now, const struct contro
             free(endpoint);
         return err;
     }
-    if (fresh)
+    if (fresh) {
         list_append(&room->endpoints, &endpoint->node);
+        worker->endpoint_count++;
+    }
     room->generation = endpoint->generation = worker->generation;
     room_mark(room);
     err = apply_ice(endpoint, now, &message->ice);

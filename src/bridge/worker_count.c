@@ -106,7 +106,7 @@ void count_retire(struct room *room)
 void count_conferences(struct worker *worker)
 {
     *worker->count.conferences = map_count(worker->rooms);
-    *worker->count.endpoints = map_count(worker->by_ufrag);
+    *worker->count.endpoints = worker->endpoint_count;
     uint64_t sums[MEDIA_COUNT];
     memcpy(sums, worker->retired, sizeof sums);
     struct map_iter iter = {0};

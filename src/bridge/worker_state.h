@@ -38,6 +38,8 @@ struct endpoint {
     char id[CONFERENCE_NAME_MAX];
     char ufrag[ICE_CREDENTIAL_MAX + 1];
     char pwd[ICE_CREDENTIAL_MAX + 1];
+    char *ufrag_before; /* the last ICE restart, in by_ufrag too; NULL: none */
+    char session[CONTROL_ID_MAX];
     struct worker *worker;
     struct room *room;
     struct witness_entry witness;
@@ -125,9 +127,10 @@ struct worker {
     size_t socket_count;
     struct peer peers[WORKER_COUNT_MAX];
     struct map *rooms;    /* id -> room */
-    struct map *by_ufrag; /* ours -> endpoint */
-    struct map *by_ssrc;  /* as announced -> endpoint; last one wins */
-    struct map *routes;   /* path -> route */
+    struct map *by_ufrag; /* ours -> endpoint; with those before an ICE restart */
+    size_t endpoint_count;
+    struct map *by_ssrc; /* as announced -> endpoint; last one wins */
+    struct map *routes;  /* path -> route */
     struct list dirty;
     struct list recordings;
     struct sender *sender;

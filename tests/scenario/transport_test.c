@@ -499,6 +499,86 @@ static void consent_runs_out_and_comes_back(void **state)
     world_free(w);
 }
 
+static const char SERVER_UFRAG_2[] = "0again", SERVER_PWD_2[] = "server-password-two-of-24";
+static const char CLIENT_UFRAG_2[] = "clnt2", CLIENT_PWD_2[] = "client-password-two-of-24";
+
+static bool count_handshake(struct world *w, bool from_client, struct slice bytes)
+{
+    w->filtered += bytes.data[0] >= 20 && bytes.data[0] < 64;
+    return true;
+}
+
+/* As the focus asks for it, and as the client answers. */
+static void restart_server(struct world *w)
+{
+    assert_int_equal(
+        transport_restart(w->server.transport, slice_str(SERVER_UFRAG_2), slice_str(SERVER_PWD_2)),
+        0);
+    w->server.wake = w->now;
+}
+
+static void restart_client(struct world *w)
+{
+    const struct path path = {.local = w->client.address, .remote = w->server.address};
+    struct transport *client = w->client.transport, *server = w->server.transport;
+    assert_int_equal(transport_restart(client, slice_str(CLIENT_UFRAG_2), slice_str(CLIENT_PWD_2)),
+                     0);
+    assert_int_equal(
+        transport_set_remote(client, w->now, slice_str(SERVER_UFRAG_2), slice_str(SERVER_PWD_2)),
+        0);
+    assert_int_equal(transport_add_remote(client, w->now, &path), 0);
+    assert_int_equal(
+        transport_set_remote(server, w->now, slice_str(CLIENT_UFRAG_2), slice_str(CLIENT_PWD_2)),
+        0);
+    w->client.wake = w->server.wake = w->now;
+}
+
+static void an_ice_restart_keeps_dtls_and_what_runs(void **state)
+{
+    struct world *w = connected_world(17, CALM);
+    struct srtp *keys, *keys_after;
+    struct path path;
+    assert_true(transport_ready(w->server.transport, &path, &keys));
+    talk(w, USEC_PER_SEC);
+    w->filter = count_handshake;
+    restart_server(w);
+    talk(w, USEC_PER_SEC);
+    assert_true(w->server.rtp >= 98 && w->client.rtp >= 98);
+    /* The client has another network, and what it had leads nowhere. */
+    w->client.address = address_v4(10, 1, 1, 9, 4001);
+    w->seen_as = address_v4(203, 0, 113, 9, 50000);
+    usec_t moved = w->now;
+    unsigned before = w->client.rtp;
+    restart_client(w);
+    while (w->client.rtp <= before + 1 && w->now - moved < 10 * USEC_PER_SEC)
+        talk(w, 20 * USEC_PER_MSEC);
+    assert_true(w->now - moved <= 200 * USEC_PER_MSEC);
+    before = w->server.rtp;
+    talk(w, 10 * USEC_PER_SEC); /* longer than the old credentials live on */
+    assert_true(w->server.rtp - before >= 498);
+    assert_true(transport_ready(w->server.transport, &path, &keys_after));
+    assert_true(address_eq(&path.remote, &w->seen_as));
+    assert_ptr_equal(keys, keys_after);
+    assert_int_equal(w->filtered, 0);
+    assert_true(transport_answers_to(w->server.transport, slice_str(SERVER_UFRAG_2)));
+    assert_false(transport_answers_to(w->server.transport, slice_str(SERVER_UFRAG)));
+    world_free(w);
+}
+
+static void an_ice_restart_of_a_way_that_works_costs_no_packet(void **state)
+{
+    struct world *w = connected_world(18, CALM);
+    restart_server(w);
+    talk(w, USEC_PER_SEC);
+    restart_client(w);
+    talk(w, 20 * USEC_PER_SEC);
+    run_for(w, USEC_PER_SEC);
+    assert_int_equal(w->server.rtp, 1050);
+    assert_int_equal(w->client.rtp, 1050);
+    assert_false(transport_answers_to(w->server.transport, slice_str(SERVER_UFRAG)));
+    world_free(w);
+}
+
 static void a_muted_listener_is_not_taken_for_quiet(void **state)
 {
     const struct net_link some_loss = {.loss = 0.05, .delay = 50 * USEC_PER_MSEC};
@@ -637,6 +717,8 @@ int main(void)
         cmocka_unit_test(a_silent_client_that_moves_is_found_by_its_checks),
         cmocka_unit_test(a_repeater_does_not_draw_media_to_himself),
         cmocka_unit_test(consent_runs_out_and_comes_back),
+        cmocka_unit_test(an_ice_restart_keeps_dtls_and_what_runs),
+        cmocka_unit_test(an_ice_restart_of_a_way_that_works_costs_no_packet),
         cmocka_unit_test(a_muted_listener_is_not_taken_for_quiet),
         cmocka_unit_test(replayed_packets_are_dropped),
         cmocka_unit_test(a_farewell_is_understood),

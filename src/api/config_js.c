@@ -42,7 +42,7 @@ static json_t *media_json(const char *codecs)
         "enabled", 0, "flags", "ssrcRewritingEnabled", 1, "videoQuality", "codecPreferenceOrder",
         codecs_json(codecs), "mobileCodecPreferenceOrder", codecs_json(codecs),
         "enableAdaptiveMode", 0, "bridgeChannel", "preferSctp", 0, "enableTcc", 1, "enableRemb", 0,
-        "enableOpusRed", 0, "enableIceRestart", 0, "disableSimulcast", 0, "enableWebsocketResume",
+        "enableOpusRed", 0, "enableIceRestart", 1, "disableSimulcast", 0, "enableWebsocketResume",
         1, "useTurnUdp", 0, "channelLastN", 25, "resolution", 720);
 }
 

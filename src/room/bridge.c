@@ -103,10 +103,10 @@ static json_t *endpoint_message(const struct occupant *o)
     json_t *fingerprint = o->fingerprint[0] ? json_pack("{ss ss}", "hash", o->fingerprint_hash,
                                                         "value", o->fingerprint)
                                             : json_null();
-    return json_pack("{ss ss s{ss ss so so} so sb sb sb sb so so sO}", "conference",
-                     o->room->conference, "endpoint", o->nick, "ice", "ufrag", o->ufrag, "pwd",
-                     o->pwd, "remote_ufrag", optional(o->remote_ufrag), "remote_pwd",
-                     optional(o->remote_pwd), "fingerprint", fingerprint, "rewriting",
+    return json_pack("{ss ss s{ss ss ss so so} so sb sb sb sb so so sO}", "conference",
+                     o->room->conference, "endpoint", o->nick, "ice", "session", o->bridge_session,
+                     "ufrag", o->ufrag, "pwd", o->pwd, "remote_ufrag", optional(o->remote_ufrag),
+                     "remote_pwd", optional(o->remote_pwd), "fingerprint", fingerprint, "rewriting",
                      o->caps.rewriting, "red", o->red, "encrypted", o->shown.encrypted, "staff",
                      member_staff(o), "person", optional(member_person(o)), "sources", sources,
                      "constraints", o->wishes);
@@ -347,10 +347,13 @@ static void endpoint_state(struct realm *r, struct occupant *o, json_t *message)
     const char *state = json_string_value(json_object_get(message, "state"));
     if (!state)
         return;
-    if (strcmp(state, "quiet") == 0 || strcmp(state, "failed") == 0)
+    if (strcmp(state, "quiet") == 0 || strcmp(state, "failed") == 0) {
         channel_quiet(r, o, true);
-    else if (strcmp(state, "connected") == 0)
+        path_quiet(r, o);
+    } else if (strcmp(state, "connected") == 0) {
         channel_quiet(r, o, false);
+        path_works(o);
+    }
 }
 
 static void notice(struct realm *r, unsigned number, uint16_t type, json_t *message)

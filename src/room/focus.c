@@ -54,10 +54,8 @@ void focus_invite(struct realm *r, struct occupant *o)
     }
     ids_hex(&r->config.ids, o->sid, 12);
     ids_hex(&r->config.ids, o->bridge_session, 12);
-    ids_alnum(&r->config.ids, o->ufrag + 1, 8);
-    o->ufrag[0] = "0123456789abcdefghijklmnopqrstuvwxyz"[o->room->worker % WORKERS_MAX];
-    ids_alnum(&r->config.ids, o->pwd, 24);
-    o->remote_ufrag[0] = o->remote_pwd[0] = o->fingerprint_hash[0] = o->fingerprint[0] = 0;
+    path_begin(r, o);
+    o->fingerprint_hash[0] = o->fingerprint[0] = 0;
     o->red = false;
     next_iq_id(r, o->offer_id);
     o->invite = INVITE_OFFERED;
@@ -79,6 +77,13 @@ void focus_drop_transport(struct realm *r, struct occupant *o)
     o->told_count = 0;
     spread_change(r, o, &before);
     member_unsaved(r, o);
+}
+
+void focus_invite_again(struct realm *r, struct occupant *o, const char *why)
+{
+    focus_terminate(r, o, "success", why);
+    focus_drop_transport(r, o);
+    focus_invite(r, o);
 }
 
 void focus_terminate(struct realm *r, struct occupant *o, const char *reason, const char *text)
@@ -108,6 +113,7 @@ void focus_tick(struct realm *r, struct occupant *o)
         caps_learnt(r, o, caps_unknown);
     else if (o->invite == INVITE_WAITING && r->now >= o->invite_at)
         focus_invite(r, o);
+    path_tick(r, o);
 }
 
 static void caps_answered(struct realm *r, struct occupant *o, const struct xml_node *iq)
@@ -143,6 +149,8 @@ void focus_answer(struct realm *r, struct occupant *o, const struct xml_node *iq
     bool error = slice_eq_str(xml_get(iq, "type"), "error");
     if (o->caps_id[0] && slice_eq_str(id, o->caps_id))
         caps_answered(r, o, iq);
+    else if (o->path.acknowledged_by[0] && slice_eq_str(id, o->path.acknowledged_by))
+        path_acknowledged(r, o);
     else if (error && o->invite == INVITE_OFFERED && slice_eq_str(id, o->offer_id))
         offer_failed(r, o);
     else if (error)

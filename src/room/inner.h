@@ -130,6 +130,14 @@ struct occupant {
     bool red;                             /* its answer takes redundant audio */
     bool at_bridge;                       /* the bridge was told of it */
     usec_t restarts[RESTARTS_PER_MINUTE]; /* when the last ones were */
+    struct {
+        unsigned generation; /* of our credentials in this session */
+        usec_t restarts[RESTARTS_PER_MINUTE];
+        bool silent;              /* the bridge hears nothing, and we have asked for a restart */
+        usec_t acknowledged;      /* the client has heard of it then; 0: not yet */
+        bool understood;          /* and takes part */
+        char acknowledged_by[32]; /* id of what we sent */
+    } path;
     struct source_set sources;
     struct told *told;
     size_t told_count;
@@ -391,6 +399,8 @@ void focus_invite(struct realm *r, struct occupant *o);
 void focus_terminate(struct realm *r, struct occupant *o, const char *reason, const char *text);
 void focus_drop_transport(struct realm *r, struct occupant *o);
 void focus_tick(struct realm *r, struct occupant *o);
+/* A new session in place of the present one. */
+void focus_invite_again(struct realm *r, struct occupant *o, const char *why);
 void focus_iq(struct realm *r, struct session *s, struct occupant *o, const struct xml_node *iq);
 /* An answer to an IQ of ours. */
 void focus_answer(struct realm *r, struct occupant *o, const struct xml_node *iq);
@@ -398,6 +408,8 @@ void focus_send_mute(struct realm *r, struct occupant *o, enum media media, cons
 
 /* offer.c */
 void offer_send(struct realm *r, struct occupant *o);
+/* Our part of an ICE restart, as a transport-info. */
+void offer_send_transport(struct realm *r, struct occupant *o, const char *id);
 void offer_feedback(struct xml_writer *w, const char *type, const char *subtype);
 void offer_parameter(struct xml_writer *w, const char *name, const char *value);
 void offer_extension(struct xml_writer *w, unsigned id, const char *uri);
@@ -415,6 +427,22 @@ void codecs_offer(const struct realm *r, struct xml_writer *w, const struct caps
 /* jingle.c */
 void jingle_iq(struct realm *r, struct session *s, struct occupant *o, const struct xml_node *iq);
 /* A text of the bridge channel by session-info: to a client that reads these (caps.early_maps). */
+/* path.c */
+void path_begin(struct realm *r, struct occupant *o);
+/* session-info and transport-info. */
+void path_asked(struct realm *r, struct session *s, struct occupant *o, const struct xml_node *iq,
+                const struct xml_node *jingle);
+void path_answered(struct realm *r, struct session *s, struct occupant *o,
+                   const struct xml_node *iq, const struct xml_node *jingle);
+/* What the bridge says of it. */
+void path_quiet(struct realm *r, struct occupant *o);
+void path_works(struct occupant *o);
+/* The client has got our transport-info. */
+void path_acknowledged(struct realm *r, struct occupant *o);
+void path_tick(struct realm *r, struct occupant *o);
+
+/* At most one in 5 s and five in a minute. */
+bool jingle_may_restart(struct realm *r, usec_t last[RESTARTS_PER_MINUTE]);
 void jingle_say(struct realm *r, struct occupant *o, const char *text);
 
 /* spread.c */

@@ -165,10 +165,8 @@ static void remove_sources(struct realm *r, struct session *s, struct occupant *
     spread_change(r, o, &before);
 }
 
-/* At most one restart in 5 s and five in a minute. */
-static bool may_restart(struct realm *r, struct occupant *o)
+bool jingle_may_restart(struct realm *r, usec_t last[RESTARTS_PER_MINUTE])
 {
-    usec_t *last = o->restarts;
     if (last[RESTARTS_PER_MINUTE - 1] && r->now - last[RESTARTS_PER_MINUTE - 1] < RESTART_GAP)
         return false;
     if (last[0] && r->now - last[0] < RESTART_WINDOW)
@@ -187,7 +185,7 @@ static void terminate(struct realm *r, struct session *s, struct occupant *o,
         xmpp_error(r->xmpp, s, iq, "cancel", "item-not-found", NULL);
         return;
     }
-    if (restart && !may_restart(r, o)) {
+    if (restart && !jingle_may_restart(r, o->restarts)) {
         r->counters[REALM_RESTARTS_REFUSED]++;
         xmpp_error(r->xmpp, s, iq, "wait", "resource-constraint", NULL);
         return;
@@ -225,8 +223,7 @@ static void unknown_session(struct realm *r, struct session *s, const struct xml
     xmpp_finish(r->xmpp, s);
 }
 
-/* Nothing for us in it: our candidates are all in the offer, the client's are learnt from checks.
- */
+/* Nothing for us in it. */
 static void acknowledge(struct realm *r, struct session *s, struct occupant *o,
                         const struct xml_node *iq, const struct xml_node *jingle)
 {
@@ -241,7 +238,7 @@ static const struct {
     {"session-accept", accept},        {"source-add", add_sources},
     {"addsource", add_sources},        {"source-remove", remove_sources},
     {"removesource", remove_sources},  {"session-terminate", terminate},
-    {"session-info", acknowledge},     {"transport-info", acknowledge},
+    {"session-info", path_asked},      {"transport-info", path_answered},
     {"transport-accept", acknowledge}, {"transport-reject", acknowledge},
     {"content-modify", acknowledge},
 };

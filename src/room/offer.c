@@ -150,11 +150,17 @@ static void put_channel_url(struct realm *r, struct xml_writer *w, const struct 
     xml_close(w);
 }
 
+static void put_candidates(struct xml_writer *w, json_t *hello)
+{
+    json_t *candidates = json_object_get(hello, "candidates");
+    for (size_t i = 0; i < json_array_size(candidates); i++)
+        put_candidate(w, json_array_get(candidates, i), i);
+}
+
 static void put_transport(struct realm *r, struct xml_writer *w, const struct occupant *o,
                           json_t *hello)
 {
     json_t *fingerprint = json_object_get(hello, "fingerprint");
-    json_t *candidates = json_object_get(hello, "candidates");
     xml_open(w, "transport", NS_JINGLE_ICE);
     xml_put_str(w, "ufrag", o->ufrag);
     xml_put_str(w, "pwd", o->pwd);
@@ -164,8 +170,7 @@ static void put_transport(struct realm *r, struct xml_writer *w, const struct oc
     xml_put_str(w, "setup", "actpass");
     xml_chars(w, slice_str(json_string_value(json_object_get(fingerprint, "value"))));
     xml_close(w);
-    for (size_t i = 0; i < json_array_size(candidates); i++)
-        put_candidate(w, json_array_get(candidates, i), i);
+    put_candidates(w, hello);
     put_channel_url(r, w, o);
     xml_close(w);
 }
@@ -249,6 +254,32 @@ void offer_send(struct realm *r, struct occupant *o)
     xml_close(w);
     if (!o->caps.rewriting && o->caps.json_sources)
         put_json_sources(w, o);
+    xml_close(w);
+    xml_close(w);
+    xmpp_finish(r->xmpp, o->session);
+}
+
+void offer_send_transport(struct realm *r, struct occupant *o, const char *id)
+{
+    struct worker *worker = bridge_worker(r, o->room);
+    if (!worker)
+        return;
+    struct xml_writer *w =
+        xmpp_begin_stanza(r->xmpp, "iq", "set", o->room->focus, o->session->jid, slice_str(id));
+    xml_open(w, "jingle", NS_JINGLE);
+    xml_put_str(w, "action", "transport-info");
+    xml_put_str(w, "sid", o->sid);
+    xml_put_str(w, "initiator", o->room->focus);
+    xml_open(w, "content", NS_JINGLE);
+    xml_put_str(w, "creator", "initiator");
+    xml_put_str(w, "name", "audio");
+    xml_open(w, "transport", NS_JINGLE_ICE);
+    xml_put_u64(w, "ice-generation", o->path.generation);
+    xml_put_str(w, "ufrag", o->ufrag);
+    xml_put_str(w, "pwd", o->pwd);
+    put_candidates(w, worker->hello);
+    xml_close(w);
+    xml_close(w);
     xml_close(w);
     xml_close(w);
     xmpp_finish(r->xmpp, o->session);

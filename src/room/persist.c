@@ -248,15 +248,17 @@ static void flags_load(json_t *json, bool *flags)
 
 static json_t *jingle_json(const struct occupant *o)
 {
-    return json_pack("{si ss ss ss ss ss ss ss ss ss sb so so}", "invite", (int)o->invite, "offer",
-                     o->offer_id, "sid", o->sid, "bridge", o->bridge_session, "ufrag", o->ufrag,
-                     "pwd", o->pwd, "remote_ufrag", o->remote_ufrag, "remote_pwd", o->remote_pwd,
-                     "hash", o->fingerprint_hash, "fingerprint", o->fingerprint, "red", o->red,
-                     "sources", source_set_to_json(&o->sources), "told", told_json(o));
+    return json_pack("{si si ss ss ss ss ss ss ss ss ss sb so so}", "generation",
+                     (int)o->path.generation, "invite", (int)o->invite, "offer", o->offer_id, "sid",
+                     o->sid, "bridge", o->bridge_session, "ufrag", o->ufrag, "pwd", o->pwd,
+                     "remote_ufrag", o->remote_ufrag, "remote_pwd", o->remote_pwd, "hash",
+                     o->fingerprint_hash, "fingerprint", o->fingerprint, "red", o->red, "sources",
+                     source_set_to_json(&o->sources), "told", told_json(o));
 }
 
 static void jingle_load(struct occupant *o, json_t *json)
 {
+    o->path.generation = (unsigned)get_int(json, "generation");
     o->invite = (enum invite)get_int(json, "invite");
     GET_STRING(json, "offer", o->offer_id);
     GET_STRING(json, "sid", o->sid);

@@ -15,6 +15,8 @@ const char *const realm_counter_names[REALM_COUNTERS] = {
     "accepts_total",
     "restarts_total",
     "restarts_refused_total",
+    "ice_restarts_total",
+    "sessions_renewed_total",
     "sources_refused_total",
     "rights_refused_total",
     "channels_total",

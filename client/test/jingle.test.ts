@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { buildAccept, buildSourceChange, buildTerminate, JingleError, parseInitiate, parseSources, Source } from '../src/signalling/jingle';
+import {
+  buildAccept, buildIceAnswer, buildIceRestart, buildSourceChange, buildTerminate, JingleError, parseIceRestart, parseInitiate,
+  parseSources, Source,
+} from '../src/signalling/jingle';
 import { elements, first, parse, serialize } from '../src/signalling/xml';
 import { INITIATE } from './fixtures';
 
@@ -46,6 +49,25 @@ test('JSON that makes no sense gives no sources', () => {
     const message = `<jingle xmlns='urn:xmpp:jingle:1'><json-message xmlns='http://jitsi.org/jitmeet'>${body.replace(/"/g, '&quot;')}</json-message></jingle>`;
     assert.deepEqual(parseSources(parse(message)), []);
   }
+});
+
+test('an ICE restart is asked for, read and answered', () => {
+  const session = parseInitiate(parse(INITIATE));
+  const asked = first(parse(serialize(buildIceRestart(session))), 'bridge-session');
+  assert.deepEqual([asked?.attrs['id'], asked?.attrs['ice-restart']], ['bs1', 'true']);
+  const push = (transport: string): ReturnType<typeof parseIceRestart> =>
+    parseIceRestart(parse(`<jingle xmlns='urn:xmpp:jingle:1' action='transport-info' sid='s1'><content name='audio'>
+      <transport xmlns='urn:xmpp:jingle:transports:ice-udp:1' ${transport}><candidate ip='192.0.2.1' port='10000' protocol='udp'
+      priority='1' foundation='1' component='1' type='host'/></transport></content></jingle>`));
+  const restart = push("ice-generation='2' ufrag='0abcdefgh' pwd='p'");
+  assert.deepEqual([restart?.generation, restart?.ufrag, restart?.pwd, restart?.candidates[0]?.ip], [2, '0abcdefgh', 'p', '192.0.2.1']);
+  for (const wrong of ['', "ufrag='u' pwd='p'", "ice-generation='0' ufrag='u' pwd='p'", "ice-generation='x' ufrag='u' pwd='p'", "ice-generation='1' ufrag='u'"]) {
+    assert.equal(push(wrong), null);
+  }
+  const answer = parse(serialize(buildIceAnswer(session, 2, { ufrag: 'mine', pwd: 'secret' })));
+  const transport = elements(first(answer, 'content')!, 'transport')[0];
+  assert.equal(answer.attrs['sid'], 's1');
+  assert.deepEqual([transport?.attrs['ufrag'], transport?.attrs['pwd'], transport?.attrs['ice-generation']], ['mine', 'secret', '2']);
 });
 
 test('an offer that cannot be answered is refused', () => {

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Participant, School, TOP, finish, test, until } from './harness.mjs';
 import { allSeeAll, joinOurs, leaveOurs, rejoinOurs } from './join.mjs';
+import { counter } from './faults.mjs';
 import { PUBLIC, PUBLIC6 } from './network.mjs';
 
 const school = new School('reach', { v6: true });
@@ -19,13 +20,22 @@ function wayOf(p) {
     });
 }
 
-async function travelsBy(p, wanted) {
+// Names the DTLS session of the page: which connection it is of, and what it agreed on.
+function dtlsOf(p) {
+    return p.eval(async () => {
+        const pc = window.__media.connections.filter(c => c.connectionState !== 'closed').at(-1);
+        const transport = [...(await pc.getStats()).values()].find(s => s.type === 'transport');
+        return `${window.__media.connections.length} ${transport.dtlsState} ${transport.dtlsCipher} ${transport.localCertificateId} ${transport.remoteCertificateId}`;
+    });
+}
+
+async function travelsBy(p, wanted, seconds = 20) {
     await until(`${p.identity} by ${JSON.stringify(wanted)}`, async () => {
         const way = await wayOf(p);
         if (!way || Object.entries(wanted).some(([key, value]) => way[key] !== value))
             throw new Error(JSON.stringify(way));
         return true;
-    }, 20, 500);
+    }, seconds, 500);
 }
 
 try {
@@ -79,6 +89,32 @@ try {
             }, 20, 500);
             await allSeeAll(until, [teacher, pupil]);
         } finally {
+            await leaveOurs(pupil);
+        }
+    });
+    await test('another network: the same session goes on by another path', school, async () => {
+        const at = name => counter(school, `darasa_signal_${name}`);
+        await rejoinOurs(pupil);
+        try {
+            await allSeeAll(until, [teacher, pupil]);
+            // Wi-Fi gone, mobile there; and then one that lets only the relay through.
+            for (const [address, ports, way] of [['198.51.100.150', null, { protocol: 'udp' }],
+                ['198.51.100.151', { tcp: [443] }, { type: 'relay', relay: 'tls' }]]) {
+                const before = { accepts: at('accepts_total'), ice: at('ice_restarts_total'), dtls: await dtlsOf(pupil) };
+                school.network.roam(pupil.space, address);
+                school.network.only(pupil.space, ports);
+                const since = Date.now();
+                await travelsBy(pupil, way, 40);
+                await pupil.until('media connected', () => document.querySelector('[data-testid=class]')?.dataset.media === 'connected', 10);
+                console.log(`to ${JSON.stringify(way)}: ${Date.now() - since} ms`);
+                await allSeeAll(until, [teacher, pupil]);
+                if (at('accepts_total') !== before.accepts || at('ice_restarts_total') === before.ice)
+                    throw new Error(`accepts ${before.accepts} then ${at('accepts_total')}, ICE restarts ${before.ice} then ${at('ice_restarts_total')}`);
+                if (await dtlsOf(pupil) !== before.dtls)
+                    throw new Error(`DTLS ${before.dtls} then ${await dtlsOf(pupil)}`);
+            }
+        } finally {
+            school.network.only(pupil.space, null);
             await leaveOurs(pupil);
         }
     });

@@ -14,7 +14,8 @@ import { BridgeChannel, ReceiverConstraints, SentVideoType } from '../signalling
 import { takeSocket } from '../signalling/early-socket';
 import { iceServers } from '../signalling/external-services';
 import {
-  buildAccept, buildSourceChange, buildTerminate, JingleError, parseInitiate, parseSources, RemoteSource, Session,
+  buildAccept, buildIceAnswer, buildIceRestart, buildSourceChange, buildTerminate, IceRestart, JingleError, parseIceRestart,
+  parseInitiate, parseSources, RemoteSource, Session,
 } from '../signalling/jingle';
 import { ChatMessage, LeaveReason, MuteMedia, Participant, RecordingStatus, Room } from '../signalling/room';
 import { Socket, StanzaError, StreamState, XmppStream } from '../signalling/stream';
@@ -40,6 +41,9 @@ const LEFTOVERS_MS = 300;
 const SILENCE_MS = 1_000;
 const RESTART_APART_MS = 6_000;
 const RESTART_ANSWER_MS = 12_000;
+/** A new path within the session stands by then even over a slow relay, or a new session is needed. */
+const NEW_PATH_MS = 4_000;
+const NEW_PATH_LOOK_MS = 100;
 /** How long a lost socket waits for a fresh ticket. */
 const TICKET_PATIENCE_MS = 3_000;
 const REACTION_MS = 4_500;
@@ -114,6 +118,7 @@ export class Classroom {
   private iceTimer: ReturnType<typeof setTimeout> | null = null;
   private answerTimer: ReturnType<typeof setTimeout> | null = null;
   private lastRestart = -Infinity;
+  private generation = 0;
   /** Whose silence is being looked for. */
   private probed: Peer | null = null;
   private statsTurn = 0;
@@ -638,7 +643,8 @@ export class Classroom {
       const names = new Set(parseSources(jingle).map((source) => source.name));
       this.peer?.release((slot) => slot.source !== null && names.has(slot.source));
     } else if (action === 'session-info') this.channel?.hear(text(first(jingle, 'json-message', NS.jitmeet)));
-    else if (action !== 'transport-info') return 'bad-request';
+    else if (action === 'transport-info') void this.takePath(this.session, parseIceRestart(jingle));
+    else return 'bad-request';
     return 'ok';
   }
 
@@ -752,6 +758,7 @@ export class Classroom {
     this.channel = null;
     this.peer = null;
     this.session = null;
+    this.generation = 0;
     this.accepted = false;
     this.forwarded.set(null);
     this.tracks.set(new Map());
@@ -800,7 +807,42 @@ export class Classroom {
     }, Math.max(delay, apart));
   }
 
-  /** Asks the focus for a new session over a path that works. */
+  /** Asks the focus for another path of the same session, and waits for what comes by it. */
+  private async newPath(session: Session, room: Room): Promise<boolean> {
+    const { peer } = this;
+    if (!peer || !this.accepted || !session.bridgeSession) return false;
+    const before = await peer.bytesIn();
+    try {
+      await room.jingle(buildIceRestart(session));
+    } catch {
+      return false;
+    }
+    for (const end = performance.now() + NEW_PATH_MS; performance.now() < end; ) {
+      await new Promise((done) => setTimeout(done, NEW_PATH_LOOK_MS));
+      if (this.peer !== peer || this.isOver() || this.state.value.media === 'connected') return true;
+      // Where the browser has not noticed anything yet, no change of its state is to be waited for.
+      if (peer.pc.connectionState === 'connected' && (await peer.bytesIn()) > before) {
+        this.connectionChanged('connected');
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** The focus' part of that; also unasked, when the bridge hears nothing from us any more. */
+  private async takePath(session: Session, restart: IceRestart | null): Promise<void> {
+    const { peer, room } = this;
+    if (!peer || !room || !restart || restart.generation <= this.generation) return;
+    this.generation = restart.generation;
+    try {
+      const transport = await peer.restartIce(restart, this.turn);
+      if (this.peer === peer) await room.jingle(buildIceAnswer(session, restart.generation, transport));
+    } catch {
+      // A new session follows when nothing comes by the old one.
+    }
+  }
+
+  /** Asks the focus for a path that works, and if there is none for a new session. */
   private async restart(): Promise<void> {
     const { session, room, stream } = this;
     if (!session || !room || !stream || this.state.value.media === 'connected') return;
@@ -809,6 +851,9 @@ export class Classroom {
       this.restartSoon(1_000);
       return;
     }
+    this.lastRestart = performance.now();
+    if (await this.newPath(session, room)) return;
+    if (this.session !== session || this.isOver()) return;
     this.lastRestart = performance.now();
     try {
       await room.jingle(buildTerminate(session, 'connectivity-error', true));

@@ -2,8 +2,8 @@
  * for what we send, then with a line for each receive slot as the bridge announces them. Only the first
  * answer is told to the focus; all later ones stay in the browser. */
 import type { Mapping, Spare } from '../signalling/bridge-channel';
-import type { Answer, Session, Source } from '../signalling/jingle';
-import { addSimulcast, buildOffer, Line, needsDependency, readAnswer, SentSsrcs, sentSsrcs } from './sdp';
+import type { Answer, IceRestart, Session, Source, Transport } from '../signalling/jingle';
+import { addSimulcast, buildOffer, candidateLine, Line, needsDependency, readAnswer, SentSsrcs, sentSsrcs } from './sdp';
 import { ReceiveSlot, settle, Slots } from './slots';
 import type { Codec } from './codecs';
 import { applyEncodings, Purpose } from './encodings';
@@ -176,6 +176,23 @@ export class Peer {
     return this.slots.all.flatMap((slot) => {
       const receiver = slot.mid ? receivers.get(slot.mid) : undefined;
       return slot.owner && slot.signalled && receiver && slot.after === null ? [{ slot, track: receiver.track, receiver }] : [];
+    });
+  }
+
+  /** Other ways with other credentials; DTLS and what runs stay. Candidates come after the description: with them
+   * Chromium would give up the path in use at once. */
+  restartIce(restart: IceRestart, iceServers: RTCIceServer[]): Promise<Transport> {
+    const { session } = this.options;
+    return this.enqueue(async () => {
+      const { ufrag, pwd, candidates } = restart;
+      this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers });
+      session.transport = { ...session.transport, ufrag, pwd, candidates: [] };
+      const sdp = await this.negotiate();
+      for (const candidate of candidates) {
+        await this.pc.addIceCandidate({ candidate: candidateLine(candidate).slice(2), sdpMid: this.lines[0]?.mid ?? '0' });
+      }
+      session.transport = { ...session.transport, candidates };
+      return readAnswer(sdp, session).transport;
     });
   }
 

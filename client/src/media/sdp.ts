@@ -21,7 +21,7 @@ export interface Line {
   slot: Slot | null;
 }
 
-const candidateLine = (c: Candidate): string => {
+export const candidateLine = (c: Candidate): string => {
   let line =
     `a=candidate:${c.foundation} ${c.component} ${c.protocol.toLowerCase()} ${c.priority} ${c.ip} ${c.port} typ ${c.type}`;
   if (c.relatedAddress) line += ` raddr ${c.relatedAddress} rport ${c.relatedPort ?? '0'}`;
@@ -133,7 +133,9 @@ function mediaSection(options: OfferOptions, line: Line, index: number): string[
     out.push(...RIDS.map((rid) => `a=rid:${rid} recv`), `a=simulcast:recv ${RIDS.join(';')}`);
   }
   if (slot) out.push(...sourceLines(slot));
-  if (index === 0) out.push(...transport.candidates.map(candidateLine), 'a=end-of-candidates');
+  if (index === 0 && transport.candidates.length > 0) {
+    out.push(...transport.candidates.map(candidateLine), 'a=end-of-candidates');
+  }
   return out;
 }
 

@@ -291,6 +291,25 @@ export function parseInitiate(jingle: Element): Session {
   };
 }
 
+/** The focus' part of an ICE restart within the session: other credentials, DTLS stays. */
+export interface IceRestart {
+  generation: number;
+  ufrag: string;
+  pwd: string;
+  candidates: Candidate[];
+}
+
+/** Reads a transport-info; null when it is none of a restart. */
+export function parseIceRestart(jingle: Element): IceRestart | null {
+  const content = first(jingle, 'content');
+  const transport = content && first(content, 'transport', NS.jingleIce);
+  const generation = number(transport?.attrs['ice-generation'], 0);
+  const ufrag = clean(transport?.attrs['ufrag']);
+  const pwd = clean(transport?.attrs['pwd']);
+  if (!transport || generation === 0 || !ufrag || !pwd) return null;
+  return { generation, ufrag, pwd, candidates: elements(transport, 'candidate').map(parseCandidate) };
+}
+
 function sourceElements(source: Source): Element[] {
   const line = (ssrc: number): Element =>
     xml(
@@ -405,6 +424,33 @@ export function buildSourceChange(
           ),
         ),
       ),
+  );
+}
+
+/** Asks the focus for an ICE restart. */
+export function buildIceRestart(session: Pick<Session, 'sid' | 'initiator' | 'bridgeSession'>): Element {
+  return xml(
+    'jingle',
+    { xmlns: NS.jingle, action: 'session-info', sid: session.sid, initiator: session.initiator },
+    xml('bridge-session', { xmlns: NS.focus, id: session.bridgeSession ?? '', 'ice-restart': true }),
+  );
+}
+
+/** Our part of it. */
+export function buildIceAnswer(
+  session: Pick<Session, 'sid' | 'initiator'>,
+  generation: number,
+  transport: Pick<Transport, 'ufrag' | 'pwd'>,
+): Element {
+  const { ufrag, pwd } = transport;
+  return xml(
+    'jingle',
+    { xmlns: NS.jingle, action: 'transport-info', sid: session.sid, initiator: session.initiator },
+    xml(
+      'content',
+      { creator: 'initiator', name: 'audio' },
+      xml('transport', { xmlns: NS.jingleIce, ufrag, pwd, 'ice-generation': generation }),
+    ),
   );
 }
 

@@ -6,7 +6,7 @@
 #include "proto/offer.h"
 #include "proto/red.h"
 
-enum { RESENDS_MAX = 5, PADDING_SIZE = 255 };
+enum { RESENDS_MAX = 10, PADDING_SIZE = 255 };
 /* How far back in the ring packets may lie that came in disorder; and what RFC 2198 can tell of
  * them. */
 enum { COPY_BACK = 12, COPY_OFFSET_MAX = 0x3fff, COPY_BYTES_MAX = 0x3ff, COPY_HEAD = 4 };

@@ -11,7 +11,7 @@ enum { OBSERVATIONS_MIN = 3, CANDIDATES = 5, NEWTON_STEPS = 4 };
 #define INHERENT_START 0.01
 #define INHERENT_MIN 1e-3
 #define INHERENT_MAX 0.05
-#define INHERENT_BALANCE 100000 /* bit/s: slow ways are granted more loss of their own */
+#define INHERENT_BALANCE 150000 /* bit/s: slow ways are granted more loss of their own */
 #define NEWTON_STEP 0.75
 /* Of two explanations the one with more bandwidth, unless much is lost: then what was seen decides
  * alone, for a way that loses much at any rate still has to carry a picture. */
@@ -20,9 +20,12 @@ enum { OBSERVATIONS_MIN = 3, CANDIDATES = 5, NEWTON_STEPS = 4 };
 #define PREFERENCE_LOSS 0.20
 #define PREFERENCE_SMOOTHING 0.002
 /* Heavy loss bounds at once, whatever explains it. */
-#define INSTANT_BALANCE 100000 /* bit/s */
+#define INSTANT_BALANCE 150000 /* bit/s */
 #define INSTANT_LOSS 0.05
 #define EXPLAINED 1.3
+/* More loss than that over what the way itself is thought to lose, and nothing rises. */
+#define RISE_EXPLAINED 1.1
+#define INHERENT_COUNTED 0.5
 /* Above what is sent in any case, so that its loss is taken for the way's own. */
 #define LEAST_FACTOR 1.2
 #define RAISE 1.3
@@ -154,9 +157,11 @@ static double likelihood(const struct loss *l, double bps, double inherent)
 static void bound_rise(struct loss *l, usec_t now, double current, const struct loss_input *in,
                        double *bps)
 {
-    if (l->cut_at > 0 && in->acked > 0)
+    /* What the way itself loses was carried as far as the rate is concerned. */
+    double carried = in->acked / (1 - fmin(l->inherent, INHERENT_COUNTED));
+    if (l->cut_at > 0 && carried > 0)
         *bps =
-            fmin(*bps, fmax(current, (now < l->hold_until ? HOLD_ACKED : RAISE_ACKED) * in->acked));
+            fmin(*bps, fmax(current, (now < l->hold_until ? HOLD_ACKED : RAISE_ACKED) * carried));
     if (now < l->hold_until)
         *bps = fmin(*bps, current);
     if (l->cut_at == 0)
@@ -205,7 +210,7 @@ static void choose(struct loss *l, usec_t now, const struct loss_input *in)
             best_inherent = inherent;
         }
     }
-    if (l->average > best_inherent)
+    if (l->average > RISE_EXPLAINED * best_inherent)
         best = fmin(best, current);
     if (best > current)
         bound_rise(l, now, current, in, &best);

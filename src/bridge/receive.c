@@ -1,5 +1,6 @@
 /* One receiver: its streams, and what goes out to it. */
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "bridge/member.h"
@@ -7,8 +8,9 @@
 #define STREAM_KEPT (60 * USEC_PER_SEC)
 /* Room for streams is made by so many at a time: they are large, and come seldom. */
 #define STREAMS_STEP 4
-/* Resends take at most a quarter of the way, but always enough for a lost burst. */
-#define RESEND_SHARE 4
+/* Resends take at most so much of the way and what it loses, but always enough for a lost burst. */
+#define RESEND_SHARE 0.25
+#define RESEND_LOSS_MAX 0.5
 #define RESEND_MIN_BYTES 15000
 
 #define CONGESTED (50 * USEC_PER_MSEC) /* of queue on the way */
@@ -334,13 +336,20 @@ static size_t poll_paced(struct conference *c, struct member *m, usec_t now, enu
     return count;
 }
 
+/* Bytes a second; who loses much needs as much again, and what is lost of that. */
+static uint64_t resends_most(const struct member *m)
+{
+    double loss = fmin(m->estimate.loss.average, RESEND_LOSS_MAX);
+    uint64_t share = (uint64_t)((RESEND_SHARE + loss) * (double)m->shared_bps / 8);
+    return share > RESEND_MIN_BYTES ? share : RESEND_MIN_BYTES;
+}
+
 static bool put_rtx(struct conference *c, struct member *m, usec_t now,
                     const struct member_resend *resend, struct conference_packet *out)
 {
     struct egress *e = &m->egress[resend->egress];
     struct source *s = conference_source_of(c, e);
-    uint64_t share = m->shared_bps / 8 / RESEND_SHARE;
-    uint64_t most = share > RESEND_MIN_BYTES ? share : RESEND_MIN_BYTES;
+    uint64_t most = resends_most(m);
     usec_t rtt = m->rtt > 0 ? m->rtt : CONFERENCE_RTT_UNKNOWN;
     struct sent *log = &m->estimate.sent;
     const struct sent_packet *sent = egress_sent_at(e, log, resend->sequence);

@@ -29,6 +29,19 @@ bool address_is_loopback(const struct address *address)
                                   : memcmp(address->ip, SIX, sizeof SIX) == 0;
 }
 
+bool address_is_private(const struct address *address)
+{
+    const uint8_t *ip = address->ip;
+    if (address_is_loopback(address))
+        return true;
+    if (!address_is_v4(address))
+        return (ip[0] & 0xfe) == 0xfc || (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80);
+    ip += 12;
+    return ip[0] == 10 || (ip[0] == 172 && (ip[1] & 0xf0) == 16) ||
+           (ip[0] == 192 && ip[1] == 168) || (ip[0] == 169 && ip[1] == 254) ||
+           (ip[0] == 100 && (ip[1] & 0xc0) == 64);
+}
+
 struct slice address_ip(const struct address *address)
 {
     return address_is_v4(address) ? slice_of(address->ip + 12, 4) : slice_of(address->ip, 16);

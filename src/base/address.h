@@ -25,6 +25,9 @@ struct address address_v4(uint8_t a, uint8_t b, uint8_t c, uint8_t d, uint16_t p
 bool address_is_v4(const struct address *address);
 /* 127.0.0.0/8 or ::1. */
 bool address_is_loopback(const struct address *address);
+/* What no stranger has a route to: loopback, link-local (RFC 3927, RFC 4291), private (RFC 1918),
+ * shared (RFC 6598) and unique local (RFC 4193) addresses. */
+bool address_is_private(const struct address *address);
 /* The IP's own bytes: 4 or 16 of them, valid as long as `address`. */
 struct slice address_ip(const struct address *address);
 /* From 4 or 16 bytes in network order; ERR_FORMAT for any other length. */

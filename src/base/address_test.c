@@ -41,11 +41,33 @@ static void mapped_and_plain_v4_are_the_same(void **state)
     assert_int_equal(address_from_ip(SLICE("abc"), 7, &plain), ERR_FORMAT);
 }
 
+static void private_addresses_are_known(void **state)
+{
+    static const char *const private[] = {
+        "127.0.0.1",   "10.0.0.1",   "172.16.0.1",    "172.31.9.9", "192.168.200.7",
+        "169.254.1.1", "100.64.0.1", "100.127.255.1", "::1",        "fe80::1",
+        "febf::1",     "fc00::1",    "fdff::2"};
+    static const char *const public[] = {
+        "9.255.255.255", "11.0.0.1",    "172.15.0.1", "172.32.0.1",  "192.167.0.1",
+        "192.169.0.1",   "169.253.0.1", "100.63.0.1", "100.128.0.1", "198.51.100.10",
+        "2001:db8::1",   "fec0::1",     "fb00::1",    "fe00::1"};
+    struct address a;
+    for (size_t i = 0; i < sizeof private / sizeof *private; i++) {
+        assert_int_equal(address_parse(private[i], 0, &a), 0);
+        assert_true(address_is_private(&a));
+    }
+    for (size_t i = 0; i < sizeof public / sizeof *public; i++) {
+        assert_int_equal(address_parse(public[i], 0, &a), 0);
+        assert_false(address_is_private(&a));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_comes_back),
         cmocka_unit_test(loopback_is_known),
+        cmocka_unit_test(private_addresses_are_known),
         cmocka_unit_test(mapped_and_plain_v4_are_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

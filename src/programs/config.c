@@ -71,7 +71,10 @@ static const struct key keys[] = {
     {"tls.acme_url", TEXT, "", "", 0, 0, 0, 0, "Another ACME directory than Let's Encrypt's."},
 
     {"media.port", NUMBER, "10000", "", 0, "UDP port", 0, 65535,
-     "The one public port of the bridge. 0: any."},
+     "The one public port of the bridge. 0: any. Below 1024 browsers take 443 and 80 only."},
+    {"media.inner_port", NUMBER, "10000", "", 0, "UDP port", 1024, 65535,
+     "With media.port = 443: the port of private addresses, where browsers refuse 443, and of the "
+     "relay. It need not be reached from outside."},
     {"media.tcp", ENDPOINT, "auto", "", 0, 0, 0, 0,
      "ICE over TCP, for networks that let no UDP through: a port, or off. auto: the number of "
      "media.port if it is free. Off without a host name."},
@@ -495,6 +498,11 @@ int config_set(struct config *config, const char *key, struct slice value, struc
     return store(config, k, value, complaint);
 }
 
+static bool refused_by_browsers(int64_t port)
+{
+    return port > 0 && port < 1024 && port != 443 && port != 80;
+}
+
 int config_check(const struct config *config, struct buf *complaint)
 {
     const char *tls = config_text(config, "tls");
@@ -507,6 +515,9 @@ int config_check(const struct config *config, struct buf *complaint)
         buf_add_str(complaint, "tls = auto needs host");
     else if (config_switch(config, "turn") && !config_text(config, "host")[0])
         buf_add_str(complaint, "turn needs host");
+    else if (refused_by_browsers(config_number(config, "media.port")))
+        buf_add_str(complaint,
+                    "media.port below 1024 can be 443 or 80 only: browsers refuse others");
     else if (strchr(config_text(config, "media.tcp"), ':'))
         buf_add_str(complaint, "media.tcp is a port: the address is media.address");
     else if (strcmp(config_text(config, "listen.http"), "off") == 0 &&

@@ -83,6 +83,7 @@ static void test_complaints(void **state)
                                                "FILE, and audience=A or kid=K if wanted"},
         {"tls = files", "tls = files needs tls.certificate and tls.key"},
         {"tls = auto", "tls = auto needs host"},
+        {"media.port = 53", "media.port below 1024 can be 443 or 80 only: browsers refuse others"},
         {"turn = yes", "turn needs host"},
         {"media.tcp = 1.2.3.4:1", "media.tcp is a port: the address is media.address"},
         {"client = \xff\xfe", "line 1: client must be UTF-8 text"},

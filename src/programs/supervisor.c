@@ -286,6 +286,8 @@ static int open_house(struct supervisor *super)
     super->tls = tls_mode(super->config);
     super->workers = count_workers(super);
     super->media_port = (uint16_t)config_number(super->config, "media.port");
+    if (super->media_port > 0 && super->media_port < PORTS_FREE)
+        super->inner_port = (uint16_t)config_number(super->config, "media.inner_port");
     int err = data_find_programs(super);
     if (!err)
         err = data_open(super);

@@ -1,6 +1,6 @@
 // Ways into a class: with a stock library in a bare page, or with our own client.
 import { join } from 'node:path';
-import { HOST, TOP } from './harness.mjs';
+import { HOST, TOP, until } from './harness.mjs';
 
 const here = join(TOP, 'tests/class');
 
@@ -120,4 +120,24 @@ export async function allSeeAll(until, people, seconds = 40) {
                 error.message += `\n  ${q.kind} ${q.identity} ${q.endpoint}: ${(await q.eval(streams)).join('; ')}`;
             throw error;
         });
+}
+
+// How the page's media travels.
+export function wayOf(p) {
+    return p.eval(async () => {
+        const pc = window.__media.connections.filter(c => c.connectionState === 'connected').at(-1);
+        const stats = [...(await pc.getStats()).values()];
+        const pair = stats.find(s => s.type === 'candidate-pair' && s.nominated && s.state === 'succeeded' && s.bytesReceived > 0);
+        const local = stats.find(s => s.id === pair?.localCandidateId), remote = stats.find(s => s.id === pair?.remoteCandidateId);
+        return local && { protocol: local.protocol, type: local.candidateType, relay: local.relayProtocol, remote: remote.address, port: remote.port };
+    });
+}
+
+export async function travelsBy(p, wanted, seconds = 20) {
+    await until(`${p.identity} by ${JSON.stringify(wanted)}`, async () => {
+        const way = await wayOf(p);
+        if (!way || Object.entries(wanted).some(([key, value]) => way[key] !== value))
+            throw new Error(JSON.stringify(way));
+        return true;
+    }, seconds, 500);
 }

@@ -3,22 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Participant, School, TOP, finish, test, until } from './harness.mjs';
-import { allSeeAll, joinOurs, leaveOurs, rejoinOurs } from './join.mjs';
+import { allSeeAll, joinOurs, leaveOurs, rejoinOurs, travelsBy, wayOf } from './join.mjs';
 import { counter } from './faults.mjs';
 import { PUBLIC, PUBLIC6 } from './network.mjs';
 
 const school = new School('reach', { v6: true });
-
-// How the page's media travels.
-function wayOf(p) {
-    return p.eval(async () => {
-        const pc = window.__media.connections.filter(c => c.connectionState === 'connected').at(-1);
-        const stats = [...(await pc.getStats()).values()];
-        const pair = stats.find(s => s.type === 'candidate-pair' && s.nominated && s.state === 'succeeded' && s.bytesReceived > 0);
-        const local = stats.find(s => s.id === pair?.localCandidateId), remote = stats.find(s => s.id === pair?.remoteCandidateId);
-        return local && { protocol: local.protocol, type: local.candidateType, relay: local.relayProtocol, remote: remote.address };
-    });
-}
 
 // Names the DTLS session of the page: which connection it is of, and what it agreed on.
 function dtlsOf(p) {
@@ -27,15 +16,6 @@ function dtlsOf(p) {
         const transport = [...(await pc.getStats()).values()].find(s => s.type === 'transport');
         return `${window.__media.connections.length} ${transport.dtlsState} ${transport.dtlsCipher} ${transport.localCertificateId} ${transport.remoteCertificateId}`;
     });
-}
-
-async function travelsBy(p, wanted, seconds = 20) {
-    await until(`${p.identity} by ${JSON.stringify(wanted)}`, async () => {
-        const way = await wayOf(p);
-        if (!way || Object.entries(wanted).some(([key, value]) => way[key] !== value))
-            throw new Error(JSON.stringify(way));
-        return true;
-    }, seconds, 500);
 }
 
 try {

@@ -196,12 +196,12 @@ static int dress_bridge(struct unit *unit, struct start *start)
     int err = witness_create(&unit->witness_fd);
     if (!err)
         err = start_add(start, "witness", unit->witness_fd, false);
-    for (size_t i = 0; i < 2 && !err; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(unit->udp) && !err; i++)
         if (unit->udp[i] >= 0)
             err = start_add(start, "udp", unit->udp[i], false);
-        if (!err && unit->tcp[i] >= 0)
+    for (size_t i = 0; i < ARRAY_LEN(unit->tcp) && !err; i++)
+        if (unit->tcp[i] >= 0)
             err = start_add(start, "tcp", unit->tcp[i], false);
-    }
     return err;
 }
 

@@ -142,7 +142,8 @@ static bool media_address(struct supervisor *super, bool v4, struct address *ret
     return true;
 }
 
-int ports_open_media(struct supervisor *super, int fds[2])
+/* Both families at a port; 0: any, and then the same. */
+static int open_udp(struct supervisor *super, const char *key, uint16_t *port, int fds[2])
 {
     int last = ERR_UNSUPPORTED;
     unsigned flags = UDP_SHARE;
@@ -153,9 +154,10 @@ int ports_open_media(struct supervisor *super, int fds[2])
         fds[i] = -1;
         if (!media_address(super, i == 0, &at))
             continue;
+        at.port = *port;
         int err = udp_open(&at, flags, &fds[i]);
-        if (!err && super->media_port == 0 && socket_local(fds[i], &at) == 0)
-            super->media_port = at.port;
+        if (!err && *port == 0 && socket_local(fds[i], &at) == 0)
+            *port = at.port;
         if (err == ERR_UNSUPPORTED)
             continue;
         last = err;
@@ -163,8 +165,16 @@ int ports_open_media(struct supervisor *super, int fds[2])
             break;
     }
     if (last)
-        complain("cannot open UDP port %u (media.port): %s.", super->media_port, reason(last));
+        complain("cannot open UDP port %u (%s): %s.", *port, key, reason(last));
     return last;
+}
+
+int ports_open_media(struct supervisor *super, int fds[4])
+{
+    int err = open_udp(super, "media.port", &super->media_port, fds);
+    if (err || super->inner_port == 0)
+        return err;
+    return open_udp(super, "media.inner_port", &super->inner_port, fds + 2);
 }
 
 /* The port chosen, or that of UDP when `automatic`; 0: off. */
@@ -174,7 +184,7 @@ static uint16_t tcp_port(struct supervisor *super, bool automatic)
     if (!config_text(super->config, "host")[0])
         return 0;
     if (automatic)
-        return super->media_port;
+        return super->inner_port ? super->inner_port : super->media_port;
     int err = config_endpoint_parse(slice_str(config_text(super->config, "media.tcp")), &endpoint);
     return err || endpoint.off ? 0 : endpoint.address.port;
 }
@@ -244,14 +254,18 @@ static int add_candidate(json_t *list, const struct candidate *c)
     return json_array_append_new(list, item) < 0 ? ERR_MEMORY : 0;
 }
 
-/* By UDP and, when we listen, by TCP. */
+/* By UDP and, when we listen, by TCP. Browsers refuse a whole offer for one candidate with a
+ * private address and a port below PORTS_FREE. */
 static int add_candidates(struct supervisor *super, json_t *list, const struct address *address,
                           const struct address *related)
 {
-    const struct candidate udp = {address, related, super->media_port, false};
+    bool inner = super->inner_port > 0 && address_is_private(address);
+    const struct candidate udp = {address, related, inner ? super->inner_port : super->media_port,
+                                  false};
     const struct candidate tcp = {address, related, super->media_tcp_port, true};
+    bool by_tcp = tcp.port >= PORTS_FREE || (tcp.port > 0 && !address_is_private(address));
     int err = add_candidate(list, &udp);
-    return err || tcp.port == 0 ? err : add_candidate(list, &tcp);
+    return err || !by_tcp ? err : add_candidate(list, &tcp);
 }
 
 /* Addresses we may be reached at directly, into `ret_list`. */

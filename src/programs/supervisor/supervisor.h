@@ -67,7 +67,7 @@ struct unit {
     bool ready;
     int metrics_fd;
     int witness_fd; /* bridge: whose datagram it works on; -1: none */
-    int udp[2];     /* bridge: IPv4, IPv6; -1: none */
+    int udp[4];     /* bridge: IPv4, IPv6, and both at the inner port; -1: none */
     int tcp[2];
 };
 
@@ -100,6 +100,7 @@ struct supervisor {
     size_t listener_count;
     unsigned workers;
     uint16_t media_port;
+    uint16_t inner_port;     /* 0: media_port serves private addresses too */
     uint16_t media_tcp_port; /* 0: no ICE over TCP */
     int journal_fd;
     struct list units;
@@ -156,10 +157,14 @@ void house_hide_metrics(struct supervisor *super, const char *program, unsigned 
 /* Settings that hold for every program, and its own keys; NULL: no memory. */
 json_t *house_settings(struct supervisor *super, const char *program) MUST_USE;
 
+/* Below, browsers take few ports, and at private addresses none. */
+#define PORTS_FREE 1024
+
 /* ports.c: sockets and addresses. They complain themselves. */
 int ports_open(struct supervisor *super) MUST_USE;
-/* Sockets of bridge worker `number` into fds (IPv4, IPv6), -1 where there is none. */
-int ports_open_media(struct supervisor *super, int fds[2]) MUST_USE;
+/* Sockets of a bridge worker into fds (IPv4, IPv6, and at the inner port), -1 where there is none.
+ */
+int ports_open_media(struct supervisor *super, int fds[4]) MUST_USE;
 /* Its listening sockets, once those of media are open. */
 int ports_open_media_tcp(struct supervisor *super, int fds[2]) MUST_USE;
 json_t *ports_candidates(struct supervisor *super) MUST_USE;

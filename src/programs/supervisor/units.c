@@ -42,7 +42,9 @@ int unit_new(struct supervisor *super, const struct kind *kind, unsigned number,
     unit->owner = owner;
     unit->exit_io = (struct loop_io){.fd = -1, .ready = on_exit_io};
     unit->metrics_fd = unit->witness_fd = -1;
-    unit->udp[0] = unit->udp[1] = unit->tcp[0] = unit->tcp[1] = -1;
+    for (size_t i = 0; i < ARRAY_LEN(unit->udp); i++)
+        unit->udp[i] = -1;
+    unit->tcp[0] = unit->tcp[1] = -1;
     loop_timer_init(&unit->again, on_again);
     loop_timer_init(&unit->watch, on_watch);
     list_append(&super->units, &unit->node);

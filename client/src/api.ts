@@ -1,4 +1,5 @@
 /* The server's web API (docs/api.md). */
+import type { Profile } from './media/profile';
 
 export type Role = 'admin' | 'teacher' | 'pupil';
 
@@ -14,7 +15,7 @@ export interface User {
 export interface Me {
   user: User;
   /** `policy` is that of new classes. */
-  organisation: { id: string; name: string; policy: Policy };
+  organisation: { id: string; name: string; policy: Policy; profile: Profile };
   csrf: string;
   next?: string;
   /** The ticket, when `next` is a class that may be entered now. */
@@ -52,6 +53,8 @@ export interface SchoolClass {
   guests: boolean;
   guestLink: string | null;
   policy: Policy;
+  /** Its own; null: that of the organisation. */
+  profile: Profile | null;
   mayManage: boolean;
   present: number;
   people?: PersonRef[];
@@ -232,10 +235,11 @@ export const api = {
     endsAt?: string;
     guests?: boolean;
     policy?: Policy;
+    profile?: Profile | null;
   }): Promise<SchoolClass> => call('POST', '/api/classes', body),
   changeClass: (
     classId: string,
-    body: Partial<Pick<SchoolClass, 'title' | 'startsAt' | 'endsAt' | 'guests' | 'policy'>>,
+    body: Partial<Pick<SchoolClass, 'title' | 'startsAt' | 'endsAt' | 'guests' | 'policy' | 'profile'>>,
   ): Promise<SchoolClass> => call('PATCH', `/api/classes/${id(classId)}`, body),
   deleteClass: (classId: string): Promise<void> => call('DELETE', `/api/classes/${id(classId)}`),
   openClass: (classId: string): Promise<SchoolClass> => call('POST', `/api/classes/${id(classId)}/open`, {}),
@@ -273,7 +277,7 @@ export const api = {
   ): Promise<Course> => call('PATCH', `/api/courses/${id(courseId)}`, body),
   deleteCourse: (courseId: string): Promise<void> => call('DELETE', `/api/courses/${id(courseId)}`),
 
-  renameOrganisation: (name: string): Promise<{ id: string; name: string }> => call('PATCH', '/api/organisation', { name }),
+  changeOrganisation: (body: { name?: string; profile?: Profile }): Promise<unknown> => call('PATCH', '/api/organisation', body),
   /** Newest first; `before` is the smallest number already known. */
   audit: (before?: number): Promise<AuditEntry[]> =>
     call<{ entries: AuditEntry[] }>('GET', `/api/audit${before === undefined ? '' : `?before=${before}`}`).then((answer) => answer.entries),

@@ -75,11 +75,12 @@ interface Seen {
   muted: string[];
   ended: string[];
   codecs: number;
+  metadata: Record<string, unknown>[];
 }
 
 function setUp(): { room: Room; sent: Element[]; seen: Seen; hear: (xml: string) => void; join: Promise<void> } {
   const sent: Element[] = [];
-  const seen: Seen = { chat: [], people: [], gone: [], recording: [], muted: [], ended: [], codecs: 0 };
+  const seen: Seen = { chat: [], people: [], gone: [], recording: [], muted: [], ended: [], codecs: 0, metadata: [] };
   const stream = {
     jid: '1a2b3c4d-1@d/r',
     send: (stanza: Element) => void sent.push(parse(serialize(stanza))),
@@ -95,11 +96,12 @@ function setUp(): { room: Room; sent: Element[]; seen: Seen; hear: (xml: string)
     onChat: (m) => void seen.chat.push(m),
     onRecording: (s) => void seen.recording.push(s),
     onCodecs: () => void seen.codecs++,
+    onMetadata: (metadata) => void seen.metadata.push(metadata),
     onMutedBy: (media, actor) => void seen.muted.push(`${media} ${actor}`),
     onJingle: () => 'ok',
     onEnded: (reason) => void seen.ended.push(reason),
   };
-  const room = new Room(stream, { room: 'r', muc: 'm', focus: 'focus.d', name: 'Ann & Bea', codecs: ['vp8', 'av1'] }, events);
+  const room = new Room(stream, { room: 'r', muc: 'm', focus: 'focus.d', metadata: 'metadata.d', name: 'Ann & Bea', codecs: ['vp8', 'av1'] }, events);
   return { room, sent, seen, hear: (input) => room.handle(parse(input)), join: room.join() };
 }
 
@@ -151,6 +153,19 @@ test('codecs: what the school allows, and what each member can show', async () =
   const before = seen.codecs;
   hear("<presence xmlns='jabber:client' from='r@m/c' type='unavailable'/>");
   assert.equal(seen.codecs, before + 1);
+});
+
+test('metadata counts when it comes from the server', async () => {
+  const { seen, hear, join } = setUp();
+  hear(presence('1a2b3c4d', '', "<status code='110'/>"));
+  await join;
+  const said = (from: string, json: string): void =>
+    hear(`<message xmlns='jabber:client' from='${from}'><json-message xmlns='http://jitsi.org/jitmeet' room='r@m'>${json}</json-message></message>`);
+  said('metadata.d', '{"type":"room_metadata","metadata":{"profile":"voice"}}');
+  said('metadata.d', 'nonsense');
+  said('metadata.d', '{"metadata":null}');
+  said('r@m/5e6f7a8b', '{"type":"room_metadata","metadata":{"profile":"rich"}}');
+  assert.deepEqual(seen.metadata, [{ profile: 'voice' }]);
 });
 
 test('a refused join says why', async () => {

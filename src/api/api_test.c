@@ -807,6 +807,58 @@ static void administers_people(void **state)
     assert_true(json_is_false(bench_at(b->json, "organisation.policy.pupils.screen")));
 }
 
+/* The profile that signal was told for the class, last. */
+static const char *told_profile(struct bench *b)
+{
+    const char *found = "";
+    size_t i;
+    json_t *frame;
+    json_array_foreach(b->frames, i, frame)
+    {
+        const char *word = bench_text(frame, "payload.profile");
+        found = *word ? word : found;
+    }
+    return found;
+}
+
+static void classes_follow_the_organisations_profile(void **state)
+{
+    struct school *s = *state;
+    struct bench *b = &s->bench;
+    assert_int_equal(ask(&s->admin, "GET", "/api/me", NULL), 200);
+    assert_string_equal(bench_text(b->json, "organisation.profile"), "rich");
+    assert_int_equal(ask(&s->teacher, "POST", "/api/classes", "{\"title\":\"Sums\"}"), 201);
+    assert_true(json_is_null(bench_at(b->json, "profile")));
+    const char *class = text("/api/classes/%s", bench_text(b->json, "id"));
+    const char *open = text("%s/open", class);
+    assert_int_equal(ask(&s->teacher, "POST", open, NULL), 200);
+    assert_string_equal(told_profile(b), "rich");
+    assert_int_equal(ask(&s->admin, "PATCH", "/api/organisation", "{\"profile\":\"light\"}"), 200);
+    assert_string_equal(bench_text(b->json, "profile"), "light");
+    assert_string_equal(told_profile(b), "light");
+    /* An own one holds whatever the organisation says, until it is given up. */
+    assert_int_equal(ask(&s->teacher, "PATCH", class, "{\"profile\":\"voice\"}"), 200);
+    assert_string_equal(bench_text(b->json, "profile"), "voice");
+    assert_string_equal(told_profile(b), "voice");
+    assert_int_equal(ask(&s->admin, "PATCH", "/api/organisation", "{\"profile\":\"normal\"}"), 200);
+    assert_string_equal(told_profile(b), "voice");
+    assert_int_equal(ask(&s->teacher, "PATCH", class, "{\"title\":\"Sums 2\"}"), 200);
+    assert_string_equal(bench_text(b->json, "profile"), "voice");
+    assert_int_equal(ask(&s->teacher, "PATCH", class, "{\"profile\":null}"), 200);
+    assert_true(json_is_null(bench_at(b->json, "profile")));
+    assert_string_equal(told_profile(b), "normal");
+    assert_int_equal(ask(&s->teacher, "PATCH", class, "{\"profile\":\"cinema\"}"), 422);
+    assert_int_equal(ask(&s->teacher, "PATCH", class, "{\"profile\":3}"), 422);
+    assert_int_equal(ask(&s->teacher, "PATCH", "/api/organisation", "{\"profile\":\"rich\"}"), 403);
+    assert_int_equal(
+        ask(&s->teacher, "POST", "/api/classes", "{\"title\":\"Words\",\"profile\":\"light\"}"),
+        201);
+    assert_string_equal(bench_text(b->json, "profile"), "light");
+    assert_int_equal(ask(&s->admin, "GET", "/api/audit", NULL), 200);
+    assert_string_equal(bench_text(b->json, "entries.0.action"), "class-create");
+    assert_string_equal(bench_text(b->json, "entries.1.action"), "class-change");
+}
+
 static void courses_bring_their_people(void **state)
 {
     struct school *s = *state;
@@ -920,6 +972,7 @@ int main(void)
         T(files_go_to_members_only),
         T(takes_in_unknown_recordings),
         T(administers_people),
+        T(classes_follow_the_organisations_profile),
         T(courses_bring_their_people),
         cmocka_unit_test(demo_is_ready_and_stays),
         cmocka_unit_test(a_configured_name_wins),

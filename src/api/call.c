@@ -183,6 +183,18 @@ int field_bool(struct call *call, const char *name, bool *ret_value, bool *ret_f
     return 0;
 }
 
+int field_profile(struct call *call, const char *name, bool *ret_own, enum profile *ret_profile)
+{
+    json_t *value = json_object_get(call->json, name);
+    if (!value)
+        return 0;
+    const char *word = json_string_value(value);
+    if (!json_is_null(value) && (!word || profile_parse(slice_str(word), ret_profile)))
+        return refuse(call, name, "This is voice, light, normal or rich.");
+    *ret_own = word != NULL;
+    return 0;
+}
+
 int field_when(struct call *call, const char *name, msec_t *ret_when, bool *ret_found)
 {
     json_t *value = json_object_get(call->json, name);

@@ -103,6 +103,9 @@ void call_error(struct call *call, int err);
  * be NULL). ERR_FORMAT with an answer already given: of another type or shape. */
 int field_text(struct call *call, const char *name, char ret_text[TEXT_SIZE],
                bool *ret_found) MUST_USE;
+/* *ret_own: whether it is named rather than null, which stands for somebody else's. */
+int field_profile(struct call *call, const char *name, bool *ret_own,
+                  enum profile *ret_profile) MUST_USE;
 int field_bool(struct call *call, const char *name, bool *ret_value, bool *ret_found) MUST_USE;
 /* null makes it 0. */
 int field_when(struct call *call, const char *name, msec_t *ret_when, bool *ret_found) MUST_USE;

@@ -61,12 +61,13 @@ static json_t *class_json(struct call *call, const struct class *class)
     if (attendance_present(sql, class->id, &present) ||
         class_may_manage(sql, class->id, &call->session.person, &may))
         return NULL;
-    return json_pack("{s:s,s:s,s:o,s:s,s:s,s:o,s:o,s:o,s:b,s:o,s:o,s:b,s:I}", "id", class->id,
+    return json_pack("{s:s,s:s,s:o,s:s,s:s,s:o,s:o,s:o,s:b,s:o,s:o,s:s?,s:b,s:I}", "id", class->id,
                      "title", class->title, "course", course_json(class), "room", class->room,
                      "state", states[class->state], "startsAt", when_json(class->starts_at),
                      "endsAt", when_json(class->ends_at), "teachers",
                      people_json(sql, class->id, true), "guests", (int)class->guests, "guestLink",
-                     link_json(call, class), "policy", policy_json(class->policy), "mayManage",
+                     link_json(call, class), "policy", policy_json(class->policy), "profile",
+                     class->own_profile ? profile_name(class->profile) : NULL, "mayManage",
                      (int)may, "present", (json_int_t)present);
 }
 
@@ -141,6 +142,8 @@ static int read_class(struct call *call, struct class *class)
         err = field_bool(call, "guests", &class->guests, NULL);
     if (!err)
         err = read_policy(call, &class->policy);
+    if (!err)
+        err = field_profile(call, "profile", &class->own_profile, &class->profile);
     if (!err && class->ends_at && class->starts_at && class->ends_at <= class->starts_at) {
         err = call_fail_field(call, "endsAt", "A class ends after it begins.");
         return err ? err : ERR_FORMAT;
@@ -232,6 +235,8 @@ int api_class_change(struct call *call)
     err = read_class(call, &class);
     if (!err)
         err = store_class(call, &class, "class-change");
+    if (!err) /* what it follows now */
+        err = class_find(call->api->sql, class.id, &class);
     if (!err && class.state == CLASS_OPEN)
         err = live_class(call->api, &class);
     return err ? err : answer_class(call, 200, &class);

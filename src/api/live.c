@@ -52,9 +52,10 @@ int live_class(struct api *api, const struct class *class)
     if (class->state != CLASS_OPEN)
         return send_frame(api, API_ROOM_GONE, 0, json_pack("{s:s}", "room", class->room));
     return send_frame(api, API_ROOM, 0,
-                      json_pack("{s:s,s:s,s:s,s:b,s:b,s:o}", "room", class->room, "class",
+                      json_pack("{s:s,s:s,s:s,s:b,s:b,s:s,s:o}", "room", class->room, "class",
                                 class->id, "title", class->title, "open", 1, "guests",
-                                (int)class->guests, "policy", policy_json(class->policy)));
+                                (int)class->guests, "profile", profile_name(class->profile),
+                                "policy", policy_json(class->policy)));
 }
 
 static int send_class(void *arg, const struct class *class)
@@ -62,10 +63,15 @@ static int send_class(void *arg, const struct class *class)
     return live_class(arg, class);
 }
 
+int live_classes(struct api *api)
+{
+    return class_each_open(api->sql, send_class, api);
+}
+
 int api_signal_up(struct api *api)
 {
     api->signal_up = true;
-    int err = class_each_open(api->sql, send_class, api);
+    int err = live_classes(api);
     return err ? err : send_frame(api, API_SYNC_DONE, 0, json_object());
 }
 

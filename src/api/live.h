@@ -11,6 +11,8 @@ int live_start(struct api *api, const char *run) MUST_USE;
 int live_tick(struct api *api, msec_t now) MUST_USE;
 /* Tells signal how a class is: ROOM when it is open, ROOM_GONE when not. */
 int live_class(struct api *api, const struct class *class) MUST_USE;
+/* All open classes: what they follow has changed. */
+int live_classes(struct api *api) MUST_USE;
 /* Sends a person out of a class. */
 int live_remove(struct api *api, const struct class *class, const char *person) MUST_USE;
 /* ... out of every open class that the person is not in any more; or out of `all` of them, to come

@@ -222,17 +222,23 @@ int api_person_delete(struct call *call)
 int api_organisation_change(struct call *call)
 {
     struct organisation organisation;
+    bool named = false;
     int err = organisation_find(call->api->sql, &organisation);
     if (!err)
         err = field_text(call, "name", organisation.name, NULL);
     if (!err)
-        err = organisation_rename(call->api->sql, organisation.name);
+        err = field_profile(call, "profile", &named, &organisation.profile);
+    if (!err)
+        err = organisation_update(call->api->sql, &organisation);
     if (!err)
         err = call_audit(call, "organisation-change", organisation.id, "");
+    if (!err)
+        err = live_classes(call->api);
     return err ? err
-               : call_json(
-                     call, 200,
-                     json_pack("{s:s,s:s}", "id", organisation.id, "name", organisation.name));
+               : call_json(call, 200,
+                           json_pack("{s:s,s:s,s:s}", "id", organisation.id, "name",
+                                     organisation.name, "profile",
+                                     profile_name(organisation.profile)));
 }
 
 static int add_entry(void *arg, const struct audit_entry *entry, const char *hash)

@@ -31,11 +31,12 @@ static json_t *me_json(struct call *call, const char *csrf, const char *next)
     struct organisation organisation;
     if (organisation_find(call->api->sql, &organisation))
         return NULL;
-    return json_pack("{s:{s:s,s:s,s:s,s:s,s:s,s:b},s:{s:s,s:s,s:o},s:s,s:s*}", "user", "id", me->id,
-                     "name", me->name, "account", me->account, "role", role_name(me->role),
+    return json_pack("{s:{s:s,s:s,s:s,s:s,s:s,s:b},s:{s:s,s:s,s:s,s:o},s:s,s:s*}", "user", "id",
+                     me->id, "name", me->name, "account", me->account, "role", role_name(me->role),
                      "language", me->language, "mustChangePassword", (int)me->must_change,
-                     "organisation", "id", organisation.id, "name", organisation.name, "policy",
-                     policy_json(POLICY_DEFAULT), "csrf", csrf, "next", next);
+                     "organisation", "id", organisation.id, "name", organisation.name, "profile",
+                     profile_name(organisation.profile), "policy", policy_json(POLICY_DEFAULT),
+                     "csrf", csrf, "next", next);
 }
 
 /* A link that leads into a class that is open brings the ticket along: a round trip less on the way

@@ -27,6 +27,7 @@ struct conference *conference_new(uint64_t seed)
         return NULL;
     c->random = seed;
     c->slots = MEMBER_SLOTS;
+    c->profile = PROFILE_RICH;
     c->own_ssrc = conference_random(c) | 1;
     (void)snprintf(c->cname, sizeof(c->cname), "%08x", conference_random(c)); /* always fits */
     speaker_init(&c->speaker);
@@ -43,6 +44,18 @@ void conference_set_slots(struct conference *c, unsigned slots)
 {
     assert(slots > 0 && slots <= MEMBER_SLOTS);
     c->slots = slots;
+}
+
+void conference_set_profile(struct conference *c, enum profile profile)
+{
+    if (profile == c->profile)
+        return;
+    c->profile = profile;
+    c->limited = true;
+    for (uint32_t i = 0; i < c->member_end; i++)
+        if (c->members[i])
+            ceiling_begin(&c->members[i]->ceiling, profile, estimate_bps(&c->members[i]->estimate));
+    c->wishes_dirty = true;
 }
 
 void conference_set_voices(struct conference *c, unsigned voices)
@@ -165,6 +178,9 @@ static struct member *new_member(struct conference *c, usec_t now, const char *i
     pacer_init(&m->pacer, now);
     sound_join(m, now);
     m->stats_at = now + 10 * USEC_PER_SEC;
+    if (c->profile != PROFILE_RICH)
+        estimate_begin(&m->estimate, now, CEILING_INITIAL);
+    ceiling_begin(&m->ceiling, c->profile, 0);
     return m;
 }
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "base/profile.h"
 #include "base/slice.h"
 #include "base/units.h"
 
@@ -105,6 +106,8 @@ struct conference *conference_new(uint64_t seed);
 void conference_set_slots(struct conference *conference, unsigned slots);
 /* Voices passed on at a time, from now on: 1 to CONFERENCE_VOICES_MAX; 3 at first. */
 void conference_set_voices(struct conference *conference, unsigned voices);
+/* What the class may take from now on; PROFILE_RICH at first: all that the ways carry. */
+void conference_set_profile(struct conference *conference, enum profile profile);
 void conference_free(struct conference **conference);
 
 /* Adds the endpoint or brings it to this state; everything is copied. `user` comes back in packets.

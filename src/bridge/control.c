@@ -230,6 +230,10 @@ static int parse_endpoint(json_t *root, struct arena *arena, struct control_mess
 static int parse_conference(json_t *root, struct control_message *message)
 {
     json_t *record = json_object_get(root, "record");
+    const char *profile = text_of(root, "profile", 16);
+    message->profile = PROFILE_RICH;
+    if (profile && profile_parse(slice_str(profile), &message->profile))
+        return ERR_FORMAT;
     if (!record || json_is_null(record))
         return 0;
     message->paused = json_is_true(json_object_get(record, "paused"));

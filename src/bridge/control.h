@@ -48,6 +48,7 @@ struct control_message {
     char conference[CONTROL_ID_MAX];
     char recording[CONTROL_ID_MAX]; /* CONFERENCE: empty when not recorded */
     bool paused;
+    enum profile profile; /* CONFERENCE */
     char endpoint[CONFERENCE_NAME_MAX];
     struct control_ice ice;                    /* ENDPOINT */
     struct conference_endpoint endpoint_state; /* ENDPOINT */

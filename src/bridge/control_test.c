@@ -128,6 +128,12 @@ static void conferences_and_events_are_read(void **state)
     assert_string_equal(f->message.recording, "r1");
     assert_true(f->message.paused);
     assert_int_equal(parse(f, CONTROL_CONFERENCE, "{\"conference\":\"c\",\"record\":null}"), 0);
+    assert_int_equal(f->message.profile, PROFILE_RICH);
+    assert_int_equal(parse(f, CONTROL_CONFERENCE, "{\"conference\":\"c\",\"profile\":\"light\"}"),
+                     0);
+    assert_int_equal(f->message.profile, PROFILE_LIGHT);
+    assert_int_equal(parse(f, CONTROL_CONFERENCE, "{\"conference\":\"c\",\"profile\":\"x\"}"),
+                     ERR_FORMAT);
     assert_string_equal(f->message.recording, "");
     assert_int_equal(
         parse(f, CONTROL_EVENT, "{\"conference\":\"c\",\"event\":{ \"type\" : \"hand\" }}"), 0);

@@ -26,6 +26,11 @@ int estimate_init(struct estimate *e, usec_t now, uint32_t seed)
     return 0;
 }
 
+void estimate_begin(struct estimate *e, usec_t now, uint64_t bps)
+{
+    rate_init(&e->rate, now, (double)bps);
+}
+
 void estimate_done(struct estimate *e)
 {
     sent_done(&e->sent);

@@ -45,6 +45,8 @@ struct estimate {
 /* ERR_MEMORY. */
 int estimate_init(struct estimate *estimate, usec_t now, uint32_t seed) MUST_USE;
 void estimate_done(struct estimate *estimate);
+/* Before anything was sent: the way is taken for one of that rate. */
+void estimate_begin(struct estimate *estimate, usec_t now, uint64_t bps);
 /* Counts a packet about to leave, which is then the newest of `sent`, and gives its transport
  * sequence number. `probe`: it leaves only for a probe. */
 uint16_t estimate_send(struct estimate *estimate, usec_t now, size_t size, bool probe);

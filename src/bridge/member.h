@@ -6,6 +6,7 @@
 
 #include "base/map.h"
 #include "bridge/allocate.h"
+#include "bridge/ceiling.h"
 #include "bridge/egress.h"
 #include "bridge/estimate.h"
 #include "bridge/feed.h"
@@ -115,6 +116,7 @@ struct member {
     usec_t upgraded_at;
     usec_t downgraded_at;
     int64_t probe_budget; /* bytes */
+    struct ceiling ceiling;
     /* Notices not yet taken. */
     bool maps_dirty;
     bool forwarded_dirty;
@@ -146,6 +148,8 @@ struct conference {
     size_t video_count;
     struct allocate_source *share; /* scratch of one allocation */
     uint32_t *share_index;
+    enum profile profile;
+    bool limited; /* senders were told of a ceiling */
     struct speaker speaker;
     struct voices voices;
     uint8_t sound_loss; /* on receivers' ways, of 256, as senders are told; 0: little */

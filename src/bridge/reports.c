@@ -7,6 +7,8 @@ enum { NACKS_MAX = 128, REPORTS_PER_PACKET = 12, SR_PER_PACKET = 16, REPORT_GAP_
 #define REPORT_INTERVAL (1 * USEC_PER_SEC)
 /* A sender's clock that jumps further than this is followed; less is jitter of the way. */
 #define CLOCK_JUMP_SECONDS 2
+/* To senders whose class had a ceiling once: browsers keep the last word. */
+#define NO_CEILING 100000000
 
 static struct egress *find_egress(struct member *m, uint32_t ssrc)
 {
@@ -196,12 +198,37 @@ static void tell_loss(const struct conference *c, const struct source *s,
         report->fraction_lost = c->sound_loss;
 }
 
+/* Browsers keep what they send within this beside what transport feedback tells them. */
+static uint64_t sending_ceiling(const struct conference *c, const struct member *m)
+{
+    const struct profile_figures *figures = profile_figures(c->profile);
+    if (!figures)
+        return NO_CEILING;
+    uint64_t bps = figures->up;
+    for (size_t i = 0; i < m->source_count; i++)
+        if (m->sources[i]->state.video_type == CONFERENCE_DESKTOP && source_live(m->sources[i]))
+            return bps + figures->screen_up;
+    return bps;
+}
+
+static void put_ceiling(const struct conference *c, const struct member *m, struct writer *w)
+{
+    uint32_t ssrcs[MEMBER_SSRCS];
+    size_t count = 0;
+    for (size_t i = 0; i < m->ssrc_count; i++)
+        if (!m->ssrcs[i].rtx)
+            ssrcs[count++] = m->ssrcs[i].ssrc;
+    if (count > 0)
+        rtcp_put_remb(w, c->own_ssrc, sending_ceiling(c, m), ssrcs, count);
+}
+
 static void put_receiver_report(struct conference *c, struct member *m, usec_t now,
                                 struct writer *w, bool first)
 {
-    struct rtcp_report reports[REPORTS_PER_PACKET];
+    struct rtcp_report reports[REPORTS_PER_PACKET] = {0};
     size_t count = 0;
-    if (now >= m->report_at) {
+    bool due = now >= m->report_at;
+    if (due) {
         for (size_t i = 0; i < m->source_count; i++)
             for (unsigned l = 0; l < m->sources[i]->state.layer_count; l++)
                 if (count < REPORTS_PER_PACKET &&
@@ -213,6 +240,8 @@ static void put_receiver_report(struct conference *c, struct member *m, usec_t n
         rtcp_put_rr(w, c->own_ssrc, reports, count);
     if (first)
         rtcp_put_sdes(w, c->own_ssrc, c->cname);
+    if (due && c->limited)
+        put_ceiling(c, m, w);
 }
 
 static void put_requests(struct conference *c, struct member *m, usec_t now, struct writer *w)

@@ -164,6 +164,44 @@ static void read_wishes(struct conference *c, struct member *m)
             place(m, c->video_order[i]);
 }
 
+static int16_t at_most(int16_t wished, int limit)
+{
+    return (int16_t)(wished < 0 || wished > limit ? limit : wished);
+}
+
+/* What the class's profile leaves of the wishes: one larger camera, some small ones, screens. */
+static void apply_profile(const struct conference *c, struct member *m)
+{
+    const struct profile_figures *figures = profile_figures(c->profile);
+    int cameras = 0;
+    for (size_t i = 0; figures && i < m->order_count; i++) {
+        const struct source *s = c->sources[m->order[i]];
+        struct member_wish *wish = &m->wish[m->order[i]];
+        if (wish->height == 0 || !source_live(s))
+            continue;
+        bool desktop = s->state.video_type == CONFERENCE_DESKTOP;
+        int camera = desktop ? 0 : cameras++;
+        int height = desktop                     ? figures->screen_height
+                     : camera == 0               ? figures->stage_height
+                     : camera <= figures->others ? figures->other_height
+                                                 : 0;
+        wish->height = at_most(wish->height, height);
+        wish->frame_rate =
+            at_most(wish->frame_rate, desktop ? figures->screen_rate : figures->camera_rate);
+    }
+}
+
+/* A sender is never asked for more than anybody may get, not even for a recording. */
+static int within_profile(const struct conference *c, const struct source *s, int wanted)
+{
+    const struct profile_figures *figures = profile_figures(c->profile);
+    if (!figures)
+        return wanted;
+    return at_most(clamp_height(wanted), s->state.video_type == CONFERENCE_DESKTOP
+                                             ? figures->screen_height
+                                             : figures->stage_height);
+}
+
 static void apply_last_n(struct conference *c, struct member *m)
 {
     int left = m->wishes.last_n;
@@ -200,6 +238,7 @@ static void collect_wanted(struct conference *c, usec_t now)
         s->record_top = c->members[s->owner]->staff || s->state.video_type == CONFERENCE_DESKTOP;
         if (c->capturing && s->record_top)
             wanted = -1;
+        wanted = within_profile(c, s, wanted);
         if (s->state.blocked)
             wanted = 0;
         if (wanted == s->wanted_height && s->told_height != INT_MIN)
@@ -227,6 +266,7 @@ void share_update(struct conference *c, usec_t now)
         if (!m)
             continue;
         read_wishes(c, m);
+        apply_profile(c, m);
         apply_last_n(c, m);
         m->share_dirty = true;
     }
@@ -435,8 +475,12 @@ void share_tick(struct conference *c, struct member *m, usec_t now)
         ((uint64_t)meter_rate(&m->audio_bytes, now) + (uint64_t)meter_rate(&m->resend_bytes, now)) *
         8;
     size_t count = collect(c, m, now);
-    m->used_bps = taken + divide(c, m, now, count, bps > taken ? bps - taken : 0);
+    uint64_t ceiling = ceiling_budget(&m->ceiling, c->profile, now, bps);
+    uint64_t budget = bps < ceiling ? bps : ceiling;
+    m->used_bps = taken + divide(c, m, now, count, budget > taken ? budget - taken : 0);
     apply(c, m, now, count);
     uint64_t need = m->any_limited || m->narrow ? whole_need(c, count, taken + sound.lacking) : 0;
+    if (count > 0)
+        need = ceiling_need(&m->ceiling, c->profile, need);
     estimate_want(&m->estimate, need, sound.least);
 }

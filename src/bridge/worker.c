@@ -496,6 +496,7 @@ int worker_apply(struct worker *worker, const struct control_message *message)
         if (!room)
             return ERR_LIMIT;
         room->generation = worker->generation;
+        conference_set_profile(room->conference, message->profile);
         recording_want(room, now, message->recording, message->paused);
         return 0;
     case CONTROL_ENDPOINT:

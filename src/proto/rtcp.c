@@ -214,6 +214,25 @@ void rtcp_put_pli(struct writer *w, uint32_t sender, uint32_t media)
     writer_u32(w, media);
 }
 
+void rtcp_put_remb(struct writer *w, uint32_t sender, uint64_t bps, const uint32_t *ssrcs,
+                   size_t count)
+{
+    uint32_t exponent = 0;
+    while (bps > 0x3ffff) {
+        bps >>= 1;
+        exponent++;
+    }
+    assert(count > 0 && count <= UINT8_MAX);
+    put_head(w, RTCP_AFB, RTCP_PSFB, 20 + 4 * count);
+    writer_u32(w, sender);
+    writer_u32(w, 0);
+    writer_bytes(w, SLICE("REMB"));
+    writer_u8(w, (uint8_t)count);
+    writer_u24(w, exponent << 18 | (uint32_t)bps);
+    for (size_t i = 0; i < count; i++)
+        writer_u32(w, ssrcs[i]);
+}
+
 void rtcp_put_fir(struct writer *w, uint32_t sender, uint32_t media, uint8_t number)
 {
     put_head(w, RTCP_FIR, RTCP_PSFB, 12 + FIR_ITEM);

@@ -90,6 +90,9 @@ void rtcp_put_bye(struct writer *w, uint32_t ssrc);
 void rtcp_put_nack(struct writer *w, uint32_t sender, uint32_t media, const uint16_t *sequences,
                    size_t count);
 void rtcp_put_pli(struct writer *w, uint32_t sender, uint32_t media);
+/* Of all that one sends on these SSRCs, at most 255; bit/s are rounded down to 18 bits. */
+void rtcp_put_remb(struct writer *w, uint32_t sender, uint64_t bps, const uint32_t *ssrcs,
+                   size_t count);
 void rtcp_put_fir(struct writer *w, uint32_t sender, uint32_t media, uint8_t number);
 
 #endif

@@ -99,6 +99,31 @@ static void remb_is_read(void **state)
     assert_false(rtcp_remb_parse(&feedback, &bps));
 }
 
+static void remb_is_read_as_written(void **state)
+{
+    (void)state;
+    static const uint64_t rates[] = {0, 30000, 100000, 262143, 262144, 300000, 100000000};
+    static const uint32_t ssrcs[] = {7, 8};
+    for (size_t i = 0; i < ARRAY_LEN(rates); i++) {
+        uint8_t bytes[64];
+        struct writer w = writer_of(bytes, sizeof bytes);
+        rtcp_put_remb(&w, 5, rates[i], ssrcs, ARRAY_LEN(ssrcs));
+        assert_false(w.failed);
+        struct slice rest = slice_of(bytes, writer_len(&w));
+        struct rtcp_packet packet;
+        struct rtcp_feedback feedback;
+        uint64_t bps;
+        assert_int_equal(rtcp_next(&rest, &packet), 0);
+        assert_int_equal(packet.type, RTCP_PSFB);
+        assert_int_equal(packet.count, RTCP_AFB);
+        assert_int_equal(rtcp_feedback_parse(&packet, &feedback), 0);
+        assert_int_equal(feedback.sender, 5);
+        assert_true(rtcp_remb_parse(&feedback, &bps));
+        assert_true(bps <= rates[i] && bps >= rates[i] - rates[i] / 100000);
+        assert_int_equal(rest.len, 0);
+    }
+}
+
 /* A small generator, so that every run is the same. */
 static uint32_t next_random(uint32_t *state)
 {
@@ -180,9 +205,13 @@ static void truncated_feedback_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(compound_survives),   cmocka_unit_test(bad_lengths_end_the_walk),
-        cmocka_unit_test(remb_is_read),        cmocka_unit_test(feedback_survives),
-        cmocka_unit_test(feedback_is_compact), cmocka_unit_test(truncated_feedback_is_refused),
+        cmocka_unit_test(compound_survives),
+        cmocka_unit_test(bad_lengths_end_the_walk),
+        cmocka_unit_test(remb_is_read),
+        cmocka_unit_test(remb_is_read_as_written),
+        cmocka_unit_test(feedback_survives),
+        cmocka_unit_test(feedback_is_compact),
+        cmocka_unit_test(truncated_feedback_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -121,7 +121,8 @@ static void tell_conference(struct realm *r, struct room *room)
             ? json_pack("{ss ss sb}", "recording", room->recording.id, "scope", "all", "paused", 0)
             : json_null();
     send(r, room->worker, BRIDGE_CONFERENCE,
-         json_pack("{ss so}", "conference", room->conference, "record", record));
+         json_pack("{ss ss so}", "conference", room->conference, "profile",
+                   profile_name(room->profile), "record", record));
     room->at_bridge = true;
 }
 

@@ -396,6 +396,41 @@ static void metadata_is_merged_and_spread(void **state)
     world_free(&k.w);
 }
 
+#define ROOM_WITH(profile)                                                                         \
+    "{\"room\":\"r\",\"class\":\"c1\",\"title\":\"T\",\"open\":true,\"guests\":true,\"profile\":"  \
+    "\"" profile "\",\"policy\":{}}"
+
+static void profile_reaches_people_and_bridge(void **state)
+{
+    struct class k = class_new();
+    struct seen *told = world_last(k.w, OUTBOX_BRIDGE, BRIDGE_CONFERENCE, NULL);
+    assert_string_equal(json_string_value(json_object_get(told->body, "profile")), "rich");
+    world_web(k.w, WEB_ROOM, 0, ROOM_WITH("voice"));
+    client_expect(k.pupil, "from='metadata.meet.example'", "\"profile\":\"voice\"", NULL);
+    told = world_last(k.w, OUTBOX_BRIDGE, BRIDGE_CONFERENCE, NULL);
+    assert_string_equal(json_string_value(json_object_get(told->body, "profile")), "voice");
+    /* The same again is no news, and nobody in class may change it. */
+    client_forget(k.pupil);
+    world_web(k.w, WEB_ROOM, 0, ROOM_WITH("voice"));
+    client_never(k.pupil, "from='metadata.meet.example'", NULL);
+    SET("{\"key\":\"profile\",\"data\":\"rich\"}");
+    client_expect(k.teacher, "type='error'", "bad-request", NULL);
+    /* Who comes now is told how to speak, by an offer and by metadata; after a restart too. */
+    world_restart(k.w);
+    world_bridge_up(k.w, 0, "b1");
+    char *token = world_token(k.w, "late", "L", "pupil", NULL, "r");
+    struct client *c = client_login(k.w, token);
+    client_join(c, "r");
+    client_expect(c, "from='metadata.meet.example'", "\"profile\":\"voice\"", NULL);
+    client_expect(c, "session-initiate", "name='ptime' value='60'",
+                  "name='maxaveragebitrate' value='20000'", "name='stereo' value='0'",
+                  "name='usedtx' value='1'", NULL);
+    world_web(k.w, WEB_ROOM, 0, ROOM_WITH("something new"));
+    client_expect(c, "from='metadata.meet.example'", "\"metadata\":{}", NULL);
+    free(token);
+    world_free(&k.w);
+}
+
 static void http(struct world *w, uint64_t id, const char *head, const char *body)
 {
     char frame[4096];
@@ -501,6 +536,7 @@ int main(void)
         cmocka_unit_test(recordings_fail_and_end_by_themselves),
         cmocka_unit_test(chat_reaches_all_and_echoes),
         cmocka_unit_test(metadata_is_merged_and_spread),
+        cmocka_unit_test(profile_reaches_people_and_bridge),
         cmocka_unit_test(conferences_are_asked_for_by_http),
         cmocka_unit_test(two_hundred_join),
     };

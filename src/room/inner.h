@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "base/profile.h"
 #include "room/realm.h"
 #include "room/rights.h"
 #include "room/sources.h"
@@ -209,6 +210,7 @@ struct room {
     char class_id[128];
     char title[256];
     struct policy policy;
+    enum profile profile;
 
     bool requested; /* somebody asked for the conference */
     bool ran;       /* somebody has been in since it was last empty */

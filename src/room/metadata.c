@@ -1,5 +1,5 @@
 /* Room metadata: a small JSON object that moderators write and everybody holds; it carries the
- * start-muted policy. */
+ * start-muted policy and, from the server, the class's profile where that has ceilings. */
 #include <stdlib.h>
 
 #include "room/inner.h"
@@ -16,6 +16,7 @@ static bool is_reserved(const char *key)
                                        "moderators",
                                        "participants",
                                        "participantsSoftLimit",
+                                       "profile",
                                        "services",
                                        "transcriberType",
                                        "transcription",
@@ -28,8 +29,11 @@ static bool is_reserved(const char *key)
 
 void metadata_send(struct realm *r, struct room *room, struct session *s)
 {
-    char *text =
-        dump_json(json_pack("{ss sO}", "type", "room_metadata", "metadata", room->metadata));
+    json_t *metadata = json_copy(room->metadata);
+    if (metadata && room->profile != PROFILE_RICH)
+        (void)json_object_set_new(metadata, "profile", /* untold: the bridge limits all the same */
+                                  json_string(profile_name(room->profile)));
+    char *text = dump_json(json_pack("{ss so}", "type", "room_metadata", "metadata", metadata));
     struct xml_writer *w = xmpp_begin_stanza(r->xmpp, "message", NULL, r->metadata_host,
                                              s ? s->jid : NULL, slice_of(NULL, 0));
     xml_open(w, "json-message", NS_JITMEET);

@@ -30,8 +30,29 @@ void offer_extension(struct xml_writer *w, unsigned id, const char *uri)
     xml_close(w);
 }
 
-static void put_audio(struct xml_writer *w, const struct caps *caps)
+static void put_number(struct xml_writer *w, const char *name, unsigned value)
 {
+    char text[16];
+    (void)snprintf(text, sizeof text, "%u", value); /* fits */
+    offer_parameter(w, name, text);
+}
+
+/* RFC 7587 6.1. Packet times belong to no payload type in SDP, but clients make only parameters out
+ * of Jingle, and browsers read them there too. */
+static void put_sound(struct xml_writer *w, const struct profile_sound *sound)
+{
+    put_number(w, "ptime", sound->ptime_ms);
+    put_number(w, "maxaveragebitrate", sound->bps);
+    put_number(w, "stereo", 0);
+    if (sound->wide)
+        put_number(w, "maxplaybackrate", 16000);
+    if (sound->dtx)
+        put_number(w, "usedtx", 1);
+}
+
+static void put_audio(struct xml_writer *w, const struct caps *caps, enum profile profile)
+{
+    const struct profile_figures *figures = profile_figures(profile);
     xml_open(w, "payload-type", NS_JINGLE_RTP);
     xml_put_u64(w, "id", OFFER_PT_OPUS);
     xml_put_str(w, "name", "opus");
@@ -39,6 +60,8 @@ static void put_audio(struct xml_writer *w, const struct caps *caps)
     xml_put_str(w, "channels", "2");
     offer_parameter(w, "minptime", "10");
     offer_parameter(w, "useinbandfec", "1");
+    if (figures)
+        put_sound(w, &figures->sound);
     if (caps->tcc)
         offer_feedback(w, "transport-cc", NULL);
     xml_close(w);
@@ -86,7 +109,7 @@ static void put_description(struct realm *r, struct xml_writer *w, const struct 
     if (video)
         codecs_offer(r, w, &o->caps);
     else
-        put_audio(w, &o->caps);
+        put_audio(w, &o->caps, o->room->profile);
     if (o->caps.tcc)
         offer_extension(
             w, OFFER_EXT_TRANSPORT_CC,

@@ -45,6 +45,13 @@ static void policy_load(json_t *json, struct policy *p)
         *p = (struct policy){v[0] != 0, v[1] != 0, v[2] != 0, v[3] != 0, v[4] != 0, v[5] != 0};
 }
 
+static enum profile profile_load(json_t *json)
+{
+    json_int_t number = json_integer_value(json);
+    return json_is_integer(json) && number >= 0 && number < PROFILES ? (enum profile)number
+                                                                     : PROFILE_RICH;
+}
+
 static json_t *history_json(const struct room *room)
 {
     json_t *all = json_array();
@@ -121,14 +128,14 @@ static int save_room(const struct keeper *keeper, struct room *room)
     char key[ROOM_NAME_MAX + 8];
     (void)snprintf(key, sizeof key, "room/%s", room->name); /* fits */
     json_t *record = json_pack(
-        "{sb sb sb ss ss so sb sb ss sI sb ss ss ss ss sO so so so}", "configured",
+        "{sb sb sb ss ss so si sb sb ss sI sb ss ss ss ss sO so so so}", "configured",
         room->configured, "open", room->open, "guests", room->guests, "class", room->class_id,
-        "title", room->title, "policy", policy_json(&room->policy), "requested", room->requested,
-        "ran", room->ran, "meeting", room->meeting, "created", (json_int_t)room->created_ms,
-        "paired", room->paired, "conference", room->conference, "password", room->password,
-        "subject", room->subject, "subject_by", room->subject_by, "metadata", room->metadata,
-        "history", history_json(room), "recording", recording_json(&room->recording), "bans",
-        bans_json(room));
+        "title", room->title, "policy", policy_json(&room->policy), "profile", (int)room->profile,
+        "requested", room->requested, "ran", room->ran, "meeting", room->meeting, "created",
+        (json_int_t)room->created_ms, "paired", room->paired, "conference", room->conference,
+        "password", room->password, "subject", room->subject, "subject_by", room->subject_by,
+        "metadata", room->metadata, "history", history_json(room), "recording",
+        recording_json(&room->recording), "bans", bans_json(room));
     if (record && room->placed) {
         int failed = json_object_set_new(record, "worker", json_integer(room->worker));
         failed |= json_object_set_new(record, "boot", json_string(room->boot));
@@ -162,6 +169,7 @@ static void load_room(struct realm *r, struct slice name, json_t *record)
     GET_STRING(record, "subject_by", room->subject_by);
     room->created_ms = get_int(record, "created");
     policy_load(json_object_get(record, "policy"), &room->policy);
+    room->profile = profile_load(json_object_get(record, "profile"));
     (void)map_del(r->by_conference, slice_str(room->conference)); /* put again below */
     GET_STRING(record, "conference", room->conference);
     if (map_put(r->by_conference, slice_str(room->conference), room) != 0)

@@ -48,6 +48,7 @@ struct room *room_get(struct realm *r, const char *name)
     (void)snprintf(room->jid, sizeof room->jid, "%s@%s", name, r->muc);
     (void)snprintf(room->focus, sizeof room->focus, "%s/focus", room->jid);
     room->policy = (struct policy){true, true, true, true, true, true};
+    room->profile = PROFILE_RICH;
     room->idle_at = r->now;
     room->by_nick = map_new(OCCUPANTS_MAX, r->config.seed);
     room->metadata = json_object();

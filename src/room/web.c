@@ -102,6 +102,20 @@ static struct room *named_room(struct realm *r, json_t *message, bool make)
     return make ? room_get(r, name) : room_find(r, slice_str(name));
 }
 
+/* Sessions that are there go on speaking as they were told; new ones, and all that the bridge
+ * passes on, follow at once. */
+static void take_profile(struct realm *r, struct room *room, json_t *message)
+{
+    enum profile profile;
+    if (profile_parse(slice_str(field(message, "profile")), &profile))
+        profile = PROFILE_RICH;
+    if (profile == room->profile)
+        return;
+    room->profile = profile;
+    room_changed(r, room);
+    metadata_send(r, room, NULL);
+}
+
 static int room_in(struct realm *r, json_t *message)
 {
     struct room *room = named_room(r, message, true);
@@ -113,6 +127,7 @@ static int room_in(struct realm *r, json_t *message)
     (void)copy_string(room->class_id, sizeof room->class_id, field(message, "class")); /* short */
     (void)copy_string(room->title, sizeof room->title, field(message, "title"));       /* cut */
     room->policy = read_policy(json_object_get(message, "policy"));
+    take_profile(r, room, message);
     room_unsaved(r, room);
     if (!room->open) {
         room_end(r, room);

@@ -4,8 +4,10 @@
 
 #define CLASS_COLUMNS                                                                              \
     "c.id, c.course, k.title, c.room, c.title, c.state, c.starts_at, c.ends_at, c.guests, "        \
-    "c.policy"
-#define CLASS_FROM " FROM class c LEFT JOIN course k ON k.id=c.course WHERE c.deleted=0"
+    "c.policy, c.profile IS NOT NULL, COALESCE(c.profile, o.profile)"
+#define CLASS_FROM                                                                                 \
+    " FROM class c JOIN organisation o ON o.id=c.organisation"                                     \
+    " LEFT JOIN course k ON k.id=c.course WHERE c.deleted=0"
 /* Whether person ?1 is in class c. */
 #define IS_IN                                                                                      \
     " (EXISTS(SELECT 1 FROM class_person e WHERE e.class=c.id AND e.person=?1 AND e.excluded=0)"   \
@@ -24,12 +26,19 @@ static void read_class(struct sql_rows *rows, struct class *ret_class)
         .ends_at = sql_get_num(rows, 7),
         .guests = sql_get_num(rows, 8) != 0,
         .policy = (uint32_t)sql_get_num(rows, 9),
+        .own_profile = sql_get_num(rows, 10) != 0,
+        .profile = profile_stored(sql_get_num(rows, 11)),
     };
     sql_get_str(rows, 0, ret_class->id, ID_SIZE);
     sql_get_str(rows, 1, ret_class->course, ID_SIZE);
     sql_get_str(rows, 2, ret_class->course_title, TEXT_SIZE);
     sql_get_str(rows, 3, ret_class->room, ROOM_SIZE);
     sql_get_str(rows, 4, ret_class->title, TEXT_SIZE);
+}
+
+static struct sql_value profile_value(const struct class *class)
+{
+    return class->own_profile ? sql_num(class->profile) : sql_str(NULL);
 }
 
 /* Twelve letters and digits that are hard to confuse, in groups: 2^60 rooms. Jitsi's clients write
@@ -57,12 +66,13 @@ int class_create(struct sql *sql, struct class *class, msec_t now)
     int err = sql_exec(
         sql,
         "INSERT INTO class(id, organisation, course, room, title, state, starts_at, ends_at,"
-        " guests, policy, created_at) SELECT ?1, id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
+        " guests, policy, created_at, profile)"
+        " SELECT ?1, id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
         " FROM organisation ORDER BY created_at LIMIT 1",
         SQL_VALUES(sql_str(made.id), sql_str(made.course[0] ? made.course : NULL),
                    sql_str(made.room), sql_str(made.title), sql_num(made.state),
                    sql_time(made.starts_at), sql_time(made.ends_at), sql_num(made.guests),
-                   sql_num(made.policy), sql_num(now)));
+                   sql_num(made.policy), sql_num(now), profile_value(&made)));
     if (!err)
         *class = made;
     return err;
@@ -92,12 +102,13 @@ int class_by_room(struct sql *sql, const char *room, struct class *ret_class)
 
 int class_update(struct sql *sql, const struct class *class)
 {
-    int err = sql_exec(sql,
-                       "UPDATE class SET title=?2, state=?3, starts_at=?4, ends_at=?5, guests=?6,"
-                       " policy=?7 WHERE id=?1 AND deleted=0",
-                       SQL_VALUES(sql_str(class->id), sql_str(class->title), sql_num(class->state),
-                                  sql_time(class->starts_at), sql_time(class->ends_at),
-                                  sql_num(class->guests), sql_num(class->policy)));
+    int err =
+        sql_exec(sql,
+                 "UPDATE class SET title=?2, state=?3, starts_at=?4, ends_at=?5, guests=?6,"
+                 " policy=?7, profile=?8 WHERE id=?1 AND deleted=0",
+                 SQL_VALUES(sql_str(class->id), sql_str(class->title), sql_num(class->state),
+                            sql_time(class->starts_at), sql_time(class->ends_at),
+                            sql_num(class->guests), sql_num(class->policy), profile_value(class)));
     return !err && sql_changes(sql) == 0 ? ERR_NOT_FOUND : err;
 }
 

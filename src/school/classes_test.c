@@ -44,6 +44,8 @@ static void keeps_what_was_stored(void **state)
     assert_string_equal(found.id, made.id);
     assert_true(found.starts_at == NOW && found.ends_at == NOW + 5 && found.guests);
     assert_int_equal(found.policy, 7);
+    assert_false(found.own_profile);
+    assert_int_equal(found.profile, PROFILE_RICH);
     found.starts_at = 0;
     found.state = CLASS_OPEN;
     assert_int_equal(class_update(sql, &found), 0);

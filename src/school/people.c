@@ -16,13 +16,15 @@ static int one_person(struct sql_rows **rows, int err, struct person *ret_person
 int organisation_find(struct sql *sql, struct organisation *ret_organisation)
 {
     struct sql_rows *rows = NULL;
-    int err = sql_query(sql, "SELECT id, name FROM organisation ORDER BY created_at LIMIT 1",
-                        SQL_NONE, &rows);
+    int err =
+        sql_query(sql, "SELECT id, name, profile FROM organisation ORDER BY created_at LIMIT 1",
+                  SQL_NONE, &rows);
     if (!err)
         err = sql_next(rows);
     if (err == 1) {
         sql_get_str(rows, 0, ret_organisation->id, ID_SIZE);
         sql_get_str(rows, 1, ret_organisation->name, TEXT_SIZE);
+        ret_organisation->profile = profile_stored(sql_get_num(rows, 2));
     }
     sql_end(&rows);
     return err == 1 ? 0 : err == 0 ? ERR_NOT_FOUND : err;
@@ -31,7 +33,7 @@ int organisation_find(struct sql *sql, struct organisation *ret_organisation)
 int organisation_create(struct sql *sql, const char *name, msec_t now,
                         struct organisation *ret_organisation)
 {
-    struct organisation made = {0};
+    struct organisation made = {.profile = PROFILE_RICH};
     id_new('o', made.id);
     (void)slice_copy(slice_str(name), made.name, sizeof made.name); /* names are bounded before */
     int err = sql_exec(sql, "INSERT INTO organisation(id, name, created_at) VALUES(?1, ?2, ?3)",
@@ -41,9 +43,10 @@ int organisation_create(struct sql *sql, const char *name, msec_t now,
     return err;
 }
 
-int organisation_rename(struct sql *sql, const char *name)
+int organisation_update(struct sql *sql, const struct organisation *organisation)
 {
-    return sql_exec(sql, "UPDATE organisation SET name=?1", SQL_VALUES(sql_str(name)));
+    return sql_exec(sql, "UPDATE organisation SET name=?1, profile=?2",
+                    SQL_VALUES(sql_str(organisation->name), sql_num(organisation->profile)));
 }
 
 int account_clean(struct slice typed, char ret_account[ACCOUNT_SIZE])

@@ -12,6 +12,7 @@
 struct organisation {
     char id[ID_SIZE];
     char name[TEXT_SIZE];
+    enum profile profile; /* of classes that say nothing else */
 };
 
 struct person {
@@ -31,7 +32,8 @@ typedef int (*person_visit)(void *arg, const struct person *person);
 int organisation_find(struct sql *sql, struct organisation *ret_organisation) MUST_USE;
 int organisation_create(struct sql *sql, const char *name, msec_t now,
                         struct organisation *ret_organisation) MUST_USE;
-int organisation_rename(struct sql *sql, const char *name) MUST_USE;
+/* Stores name and profile. */
+int organisation_update(struct sql *sql, const struct organisation *organisation) MUST_USE;
 
 /* Lower case; 2 to 64 of a-z 0-9 . _ - + @. ERR_FORMAT. */
 int account_clean(struct slice typed, char ret_account[ACCOUNT_SIZE]) MUST_USE;

@@ -24,6 +24,11 @@ int role_parse(const char *name, enum role *ret_role)
     return ERR_FORMAT;
 }
 
+enum profile profile_stored(int64_t number)
+{
+    return number >= 0 && number < PROFILES ? (enum profile)number : PROFILE_RICH;
+}
+
 void id_new(char letter, char ret_id[ID_SIZE])
 {
     ret_id[0] = letter;

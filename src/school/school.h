@@ -4,6 +4,7 @@
 #define SCHOOL_SCHOOL_H
 
 #include "base/err.h"
+#include "base/profile.h"
 #include "base/slice.h"
 #include "base/units.h"
 #include "store/sql.h"
@@ -28,6 +29,9 @@ enum role { ROLE_PUPIL, ROLE_TEACHER, ROLE_ADMIN };
 const char *role_name(enum role role);
 /* ERR_FORMAT for any other word. */
 int role_parse(const char *name, enum role *ret_role) MUST_USE;
+
+/* Out of the database: what is none is the one without ceilings. */
+enum profile profile_stored(int64_t number);
 
 /* A new random id: the letter and 20 letters and digits. */
 void id_new(char letter, char ret_id[ID_SIZE]);

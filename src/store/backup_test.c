@@ -38,7 +38,7 @@ static int set_up(void **state)
     put("data/recordings/r1/spool/0000000000000000.feed", "");
     put("data/recordings/r1/half.tmp", "half");
     put("data/lock", "");
-    if (sql_script(sql, "INSERT INTO organisation VALUES('o', 'School', 1)"))
+    if (sql_script(sql, "INSERT INTO organisation(id, name, created_at) VALUES('o', 'School', 1)"))
         return -1;
     *state = sql;
     return 0;

@@ -79,6 +79,11 @@ static const char *const steps[] = {
 
     /* 3: the monotonic clock at a join, for the length of a stay that goes on */
     "ALTER TABLE attendance ADD COLUMN joined_clock BIGINT;",
+
+    /* 4: how much of the line classes take (base/profile.h); what there was stays as it was. A
+     * class without its own follows the organisation. */
+    "ALTER TABLE organisation ADD COLUMN profile INTEGER NOT NULL DEFAULT 3;"
+    "ALTER TABLE class ADD COLUMN profile INTEGER;",
 };
 
 int64_t schema_version_known(void)

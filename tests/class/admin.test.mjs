@@ -34,7 +34,7 @@ try {
         await admin.goto(school.links.Administrator);
         await setPassword(admin);
         await page(admin, '/admin');
-        await admin.click('[data-testid=rename-organisation]');
+        await admin.click('[data-testid=organisation]');
         await fill(admin, { 'organisation-name': 'Hill School' });
         await admin.click('[data-testid=organisation-save]');
         await admin.until('the new name', () => document.querySelector('.organisation')?.textContent === 'Hill School');

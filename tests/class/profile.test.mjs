@@ -1,6 +1,6 @@
 // Profiles: what a class or a device keeps to is what goes over the line, and what people are told when the line is narrow.
 import { HOST, Participant, School, finish, sleep, test, until } from './harness.mjs';
-import { allSeeAll, joinOurs } from './join.mjs';
+import { joinOurs, joinStock } from './join.mjs';
 
 // Everything the page has sent and received so far: by kind, bytes without headers, packets and frames of the tallest stream.
 async function totals() {
@@ -43,24 +43,95 @@ async function keepTo(p, profile) {
     await p.eval(to => localStorage.setItem('darasa-profile', to), profile);
 }
 
+// Sets the profile of the class that is open, as its teacher.
+const setProfile = (p, profile) => p.eval(async to => {
+    const { csrf } = await (await fetch('/api/me')).json();
+    const { classes } = await (await fetch('/api/classes')).json();
+    const reply = await fetch(`/api/classes/${classes.find(c => c.state === 'open').id}`, { method: 'PATCH',
+        headers: { 'Content-Type': 'application/json', 'X-CSRF-Token': csrf }, body: JSON.stringify({ profile: to }) });
+    if (!reply.ok)
+        throw new Error(`${reply.status} ${await reply.text()}`);
+}, profile);
+
+const sound = p => until('sound both ways', async () => {
+    const r = await rates(p, 1);
+    return r.sent.audio.packets > 5 && r.received.audio.packets > 5;
+}, 30);
+
+// What a voice class lets through, from the point of view of one of its people.
+function isVoice(r) {
+    console.log(told(r));
+    between('packets of speech sent a second', r.sent.audio.packets, 15, 18);
+    between('bits of speech sent a second', r.sent.audio.bps, 16000, 24000);
+    between('bits of pictures', r.sent.video.bps + r.received.video.bps, 0, 0);
+}
+
+// The heights of the pictures that come in, and what the browser thinks it may send.
+const pictures = () => (async () => {
+    const out = { heights: [], outgoing: 0 };
+    for (const connection of window.__media.connections.filter(c => c.connectionState === 'connected'))
+        for (const s of (await connection.getStats()).values()) {
+            if (s.type === 'inbound-rtp' && s.kind === 'video' && s.framesPerSecond > 0)
+                out.heights.push(s.frameHeight);
+            if (s.type === 'candidate-pair' && s.nominated)
+                out.outgoing = s.availableOutgoingBitrate;
+        }
+    return out;
+})();
+
 const school = new School('profile');
 try {
     await school.start();
     const teacher = await Participant.start(school, 'chromium', 1, { fps: 12 });
     const pupil = await Participant.start(school, 'chromium', 2, { fps: 12 });
+    const stock = await Participant.start(school, 'chromium', 3, { fps: 12 });
     await test('a device that keeps to the voice sends packets of 60 ms and no picture', school, async () => {
         await keepTo(pupil, 'voice');
         await joinOurs(teacher, school.people[0]);
         await joinOurs(pupil, school.people[1]);
-        await until('sound both ways', async () => {
-            const r = await rates(pupil, 1);
-            return r.sent.audio.packets > 5 && r.received.audio.packets > 5;
-        }, 30);
-        const r = await rates(pupil, 10);
+        await sound(pupil);
+        isVoice(await rates(pupil, 8));
+    });
+    await test('a class that is made a voice class changes how all speak within it', school, async () => {
+        await pupil.eval(() => localStorage.removeItem('darasa-profile'));
+        await setProfile(teacher, 'voice');
+        await until('no pictures', async () => (await rates(teacher, 1)).sent.video.bps === 0, 20);
+        const r = await rates(teacher, 8);
+        isVoice(r);
+        between('packets of speech received a second', r.received.audio.packets, 15, 18);
+    });
+    await test('a stock library in a voice class sends packets of 60 ms, within the ceiling', school, async () => {
+        await joinStock(stock, school.people[2]);
+        await sound(stock);
+        const r = await rates(stock, 8);
         console.log(told(r));
-        between('packets a second', r.sent.audio.packets, 15, 18);
-        between('bits of speech a second', r.sent.audio.bps, 16000, 24000);
-        between('bits of pictures', r.sent.video.bps + r.received.video.bps, 0, 0);
+        between('packets of speech sent a second', r.sent.audio.packets, 15, 18);
+        between('bits sent a second', r.sent.audio.bps + r.sent.video.bps, 8000, 50000);
+        between('bits of pictures received', r.received.video.bps, 0, 0);
+        between('bits of its pictures that others get', (await rates(pupil, 2)).received.video.bps, 0, 0);
+        await stock.close();
+    });
+    await test('a light class climbs to one picture of 180 lines', school, async () => {
+        await setProfile(teacher, 'light');
+        await pupil.goto(await pupil.eval(async () => {
+            const { classes } = await (await fetch('/api/classes')).json();
+            return `${location.origin}/class/${classes.find(c => c.state === 'open').id}`;
+        }));
+        await pupil.click('[data-testid=join]');
+        await pupil.until('in the class', () => document.querySelector('[data-testid=own-tile]')?.dataset.endpoint, 40);
+        const begun = Date.now();
+        await pupil.until('the picture', number => [...document.querySelectorAll('video')].some(v => window.__media.readVideo(v)?.number === number), 40, 1);
+        console.log(`the picture came ${Date.now() - begun} ms after the door`);
+        between('ms to the picture', Date.now() - begun, 8000, 25000);
+        const r = await rates(pupil, 10);
+        const seen = await pupil.eval(pictures);
+        console.log(told(r), JSON.stringify(seen));
+        between('lines', Math.max(...seen.heights), 180, 180);
+        between('pictures', seen.heights.length, 1, 1);
+        between('packets of speech sent a second', r.sent.audio.packets, 23, 27);
+        between('bits of pictures received', r.received.video.bps, 20000, 120000);
+        between('bits sent', r.sent.video.bps + r.sent.audio.bps, 10000, 100000);
+        between('bits that may be sent', seen.outgoing, 10000, 100000);
     });
 } finally {
     await school.stop();

@@ -23,6 +23,7 @@ void sender_init(struct sender *s, struct pipe *up, uint32_t base, uint64_t seed
     *s = (struct sender){.up = up, .random = seed + base, .audio = true, .video = true};
     s->skew = (usec_t)(next_random(s) % 100000) * USEC_PER_MSEC;
     s->temporal = true;
+    s->thrift = 1;
     s->level = 60;
     s->audio_packet = 20 * USEC_PER_MSEC;
     s->audio_bytes = 79;
@@ -185,7 +186,7 @@ static void send_frame(struct sender *s, usec_t now, unsigned index)
                                .tid = (uint8_t)tid,
                                .sync = sync};
     l->picture = (l->picture + 1) & 0x7fff;
-    size_t size = RATES[index] / 8 / FPS;
+    size_t size = RATES[index] / 8 / FPS / s->thrift;
     size = size * (90 + next_random(s) % 20) / 100;
     if (frame.key)
         size *= KEY_FACTOR;

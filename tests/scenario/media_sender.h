@@ -56,6 +56,7 @@ struct sender {
     bool video;
     bool short_picture_id;
     bool temporal;
+    unsigned thrift; /* pictures take so many times less */
     usec_t frame_at;
     bool audio;
     uint32_t audio_ssrc;

@@ -6,7 +6,7 @@ import { canUseDevices } from '../media/devices';
 import { keepAwake } from '../media/awake';
 import { chime } from '../media/level';
 import { Peer } from '../media/peer';
-import { below, Drawn, FIGURES, least, limitProfile, portions, profile } from '../media/profile';
+import { allowProfile, below, Drawn, FIGURES, least, limitProfile, portions, profile } from '../media/profile';
 import { QualityProbe } from '../media/quality';
 import { Sinks } from '../media/sinks';
 import { counted, MediaCounter, takeFetched } from '../media/traffic';
@@ -364,7 +364,7 @@ export class Classroom {
     const { stream, join } = this;
     if (!stream || !join || this.room) return;
     const codecs = capabilities(RTCRtpReceiver);
-    const room = new Room(stream, { room: join.room, muc: join.muc, focus: join.focus, name: join.me.name, codecs }, {
+    const room = new Room(stream, { room: join.room, muc: join.muc, focus: join.focus, metadata: `metadata.${join.domain}`, name: join.me.name, codecs }, {
       onParticipant: (participant, isNew) => this.participant(participant, isNew),
       onGone: (participant) => this.gone(participant),
       onSelf: (participant) => this.self(participant),
@@ -372,6 +372,7 @@ export class Classroom {
       onRecording: (status) => this.recordingChanged(status),
       onMutedBy: (media, actor) => this.mutedBy(media, actor),
       onCodecs: () => this.codecsChanged(),
+      onMetadata: (metadata) => allowProfile(metadata['profile']),
       onJingle: (_, jingle) => this.jingle(jingle),
       onEnded: (reason, detail) => this.roomEnded(reason, detail),
     });

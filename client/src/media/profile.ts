@@ -35,7 +35,7 @@ const FRUGAL: VoiceParameters = {
 };
 const LIGHT: VoiceParameters = { ptime: '40', maxptime: '120', stereo: '0', maxaveragebitrate: '24000' };
 
-/** The figures of the server's own table (`src/proto/profile.c`) and what follows from them for a sender. */
+/** The figures of the server's own table (`src/base/profile.c`) and what follows from them for a sender. */
 export const FIGURES: Readonly<Record<Profile, Figures>> = {
   voice: {
     voice: FRUGAL, stage: 0, others: 0, thumbs: 0, cameraRates: [0, 0, 0], cameraFps: 0,

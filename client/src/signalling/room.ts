@@ -64,6 +64,8 @@ export interface RoomEvents {
   onMutedBy(media: MuteMedia, actor: string): void;
   /** What the school allows or somebody can show may have changed. */
   onCodecs(): void;
+  /** What holds in this class, as the server or whoever teaches says; whole each time. */
+  onMetadata(metadata: Record<string, unknown>): void;
   onJingle(iq: Element, jingle: Element): 'ok' | 'unknown-session' | 'bad-request';
   onEnded(reason: LeaveReason, detail: string): void;
 }
@@ -72,6 +74,8 @@ export interface RoomOptions {
   room: string;
   muc: string;
   focus: string;
+  /** Where metadata comes from. */
+  metadata: string;
   name: string;
   /** Video that we can show. */
   codecs: readonly string[];
@@ -321,9 +325,19 @@ export class Room {
   handle(stanza: Element): void {
     const from = stanza.attrs['from'] ?? '';
     if (stanza.name === 'iq') this.iq(stanza, from);
+    else if (stanza.name === 'message' && from === this.options.metadata) this.metadata(stanza);
     else if (from !== this.jid && !from.startsWith(`${this.jid}/`)) return;
     else if (stanza.name === 'presence') this.presence(stanza, from);
     else if (stanza.name === 'message') this.message(stanza, from);
+  }
+
+  private metadata(message: Element): void {
+    try {
+      const said = JSON.parse(text(first(message, 'json-message', NS.jitmeet))) as { metadata?: Record<string, unknown> };
+      if (said.metadata !== null && typeof said.metadata === 'object') this.events.onMetadata(said.metadata);
+    } catch {
+      // Of a server that says it otherwise we take no notice.
+    }
   }
 
   private iq(iq: Element, from: string): void {

@@ -2,6 +2,7 @@
 import { useState } from 'preact/hooks';
 import { api, Course, Person, Role } from '../api';
 import { t } from '../i18n';
+import { Profile, profiles } from '../media/profile';
 import { session } from '../session';
 import { Audit } from './audit';
 import { Icon } from './icons';
@@ -60,8 +61,8 @@ export function Admin() {
     <div class="page">
       <header class="page-head">
         <h1>{t('administration')}</h1>
-        <Button icon="edit" onClick={() => setOpen({ what: 'organisation' })} testId="rename-organisation">
-          {t('rename-organisation')}
+        <Button icon="edit" onClick={() => setOpen({ what: 'organisation' })} testId="organisation">
+          {t('organisation-settings')}
         </Button>
       </header>
       {error && <Alert>{error}</Alert>}
@@ -142,10 +143,11 @@ export function Admin() {
 function OrganisationForm(props: { onClose: () => void }) {
   const me = session.value;
   const [name, setName] = useState(me?.organisation.name ?? '');
+  const [profile, setProfile] = useState<Profile>(me?.organisation.profile ?? 'rich');
   const [error, setError] = useState<string | null>(null);
   const save = async (): Promise<void> => {
     try {
-      await api.renameOrganisation(name);
+      await api.changeOrganisation({ name, profile });
       session.set(await api.me());
       props.onClose();
     } catch (failure) {
@@ -153,7 +155,7 @@ function OrganisationForm(props: { onClose: () => void }) {
     }
   };
   return (
-    <Dialog title={t('rename-organisation')} onClose={props.onClose}>
+    <Dialog title={t('organisation-settings')} onClose={props.onClose}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -162,6 +164,13 @@ function OrganisationForm(props: { onClose: () => void }) {
       >
         {error && <Alert>{error}</Alert>}
         <Field label={t('name')} value={name} onInput={setName} required autofocus testId="organisation-name" />
+        <Select
+          label={t('profile-default')}
+          value={profile}
+          onChange={(value) => setProfile(value as Profile)}
+          options={profiles.map((one) => ({ value: one, label: t(`profile-${one}`) }))}
+          testId="organisation-profile"
+        />
         <div class="actions">
           <Button onClick={props.onClose}>{t('cancel')}</Button>
           <Button kind="primary" type="submit" testId="organisation-save">{t('save')}</Button>

@@ -2,6 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { api, Course, Me, Policy, SchoolClass } from '../api';
 import { formatDay, formatTime, t } from '../i18n';
+import { Profile, profiles } from '../media/profile';
 import { navigate } from '../router';
 import { Icon } from './icons';
 import {
@@ -18,6 +19,7 @@ type Open = { what: 'edit' | 'people' | 'delete' | 'end' | 'link'; of: SchoolCla
 export function Classes(props: { me: Me }) {
   const [loaded, again] = useLoaded(api.classes, []);
   const [open, setOpen] = useState<Open>(null);
+  const { organisation } = props.me;
   useTitle(t('my-classes'));
   useEffect(() => {
     const timer = setInterval(() => {
@@ -63,8 +65,8 @@ export function Classes(props: { me: Me }) {
           </ul>
         </section>
       ))}
-      {open?.what === 'new' && <ClassForm policy={props.me.organisation.policy} onClose={() => setOpen(null)} onDone={done} />}
-      {open?.what === 'edit' && <ClassForm of={open.of} policy={open.of.policy} onClose={() => setOpen(null)} onDone={done} />}
+      {open?.what === 'new' && <ClassForm policy={organisation.policy} usual={organisation.profile} onClose={() => setOpen(null)} onDone={done} />}
+      {open?.what === 'edit' && <ClassForm of={open.of} policy={open.of.policy} usual={organisation.profile} onClose={() => setOpen(null)} onDone={done} />}
       {open?.what === 'people' && <ClassPeople of={open.of} onClose={done} />}
       {open?.what === 'link' && open.of.guestLink && (
         <Dialog title={t('guest-link')} onClose={() => setOpen(null)}>
@@ -205,7 +207,7 @@ function PolicyFields(props: { policy: Policy; onChange: (policy: Policy) => voi
   );
 }
 
-function ClassForm(props: { of?: SchoolClass; policy: Policy; onClose: () => void; onDone: () => void }) {
+function ClassForm(props: { of?: SchoolClass; policy: Policy; usual: Profile; onClose: () => void; onDone: () => void }) {
   const old = props.of;
   const [courses] = useLoaded<Course[]>(() => (old ? Promise.resolve([]) : api.courses().catch(() => [])), []);
   const [title, setTitle] = useState(old?.title ?? '');
@@ -214,6 +216,7 @@ function ClassForm(props: { of?: SchoolClass; policy: Policy; onClose: () => voi
   const [ends, setEnds] = useState(localInput(old?.endsAt));
   const [guests, setGuests] = useState(old?.guests ?? false);
   const [policy, setPolicy] = useState(props.policy);
+  const [profile, setProfile] = useState(old?.profile ?? null);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<string | null>(null);
   const save = async (): Promise<void> => {
@@ -221,10 +224,10 @@ function ClassForm(props: { of?: SchoolClass; policy: Policy; onClose: () => voi
     setError(null);
     const [startsAt, endsAt] = [toIso(starts), toIso(ends)];
     try {
-      if (old) await api.changeClass(old.id, { title, startsAt, endsAt, guests, policy });
+      if (old) await api.changeClass(old.id, { title, startsAt, endsAt, guests, policy, profile });
       else {
         await api.createClass({
-          title, guests, policy, courseId: courseId || undefined, startsAt: startsAt ?? undefined, endsAt: endsAt ?? undefined,
+          title, guests, policy, profile, courseId: courseId || undefined, startsAt: startsAt ?? undefined, endsAt: endsAt ?? undefined,
         });
       }
       props.onDone();
@@ -257,6 +260,16 @@ function ClassForm(props: { of?: SchoolClass; policy: Policy; onClose: () => voi
         </div>
         <Check label={t('allow-guests')} checked={guests} onChange={setGuests} testId="class-guests" />
         <PolicyFields policy={policy} onChange={setPolicy} />
+        <Select
+          label={t('profile')}
+          value={profile ?? ''}
+          onChange={(value) => setProfile(value === '' ? null : (value as Profile))}
+          options={[
+            { value: '', label: t('profile-of-school', { profile: t(`profile-${props.usual}`) }) },
+            ...profiles.map((one) => ({ value: one, label: t(`profile-${one}`) })),
+          ]}
+          testId="class-profile"
+        />
         <div class="actions">
           <Button onClick={props.onClose}>{t('cancel')}</Button>
           <Button kind="primary" type="submit" busy={busy} testId="class-save">

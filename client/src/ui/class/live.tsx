@@ -6,9 +6,10 @@ import { choose, grid, onStage, order, pageSize, sourceOf, Spot, spotKey } from 
 import type { ClassState, Notice } from '../../classroom/state';
 import { formatDuration, formatMegabytes, t, tMaybe } from '../../i18n';
 import { canShareScreen } from '../../media/devices';
+import { allowed, chooseProfile, chosen, Profile, profiles } from '../../media/profile';
 import { useStore } from '../../store';
 import { Icon, IconName } from '../icons';
-import { Button, Check, Confirm, Dialog, LanguageSwitch, Menu, MenuItem } from '../parts';
+import { Button, Check, Confirm, Dialog, LanguageSwitch, Menu, MenuItem, Select } from '../parts';
 import { Chat } from './chat';
 import { DeviceSelects } from './check';
 import { DataDialog } from './data';
@@ -126,6 +127,7 @@ export function LiveClass({ room, endsAt }: { room: Classroom; endsAt: string | 
         <Dialog title={t('settings')} onClose={() => setSettings(false)}>
           <DeviceSelects room={room} turn={`${state.microphone} ${state.camera}`} />
           <Check label={t('data-saver')} checked={saver} onChange={setSaver} testId="data-saver" />
+          <ProfileSelect />
           <LanguageSwitch />
         </Dialog>
       )}
@@ -213,6 +215,28 @@ function Notices(props: { room: Classroom; notices: readonly Notice[] }) {
         <NoticeCard key={notice.id} room={props.room} notice={notice} />
       ))}
     </div>
+  );
+}
+
+/** What this device keeps to; more than the class has is not offered. */
+function ProfileSelect() {
+  const limit = useStore(allowed);
+  const own = useStore(chosen);
+  const below = profiles.slice(0, profiles.indexOf(limit));
+  // What was chosen in a class that has more stays chosen.
+  const offered = own && !below.includes(own) ? [...below, own] : below;
+  if (offered.length === 0) return null;
+  return (
+    <Select
+      label={t('profile-device')}
+      value={own ?? ''}
+      onChange={(value) => chooseProfile(value === '' ? null : (value as Profile))}
+      options={[
+        { value: '', label: t('profile-of-class', { profile: t(`profile-${limit}`) }) },
+        ...offered.map((one) => ({ value: one, label: t(`profile-${one}`) })),
+      ]}
+      testId="device-profile"
+    />
   );
 }
 

@@ -102,11 +102,30 @@ static bool is_address(const char *host)
     return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
 }
 
-static int sign_leaf(X509 *leaf, X509 *ca, EVP_PKEY *ca_key, const char *host)
+/* It becomes part of an extension's text: only what a name or an address may hold. */
+static bool is_plain(const char *host)
+{
+    return strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:") ==
+           strlen(host);
+}
+
+static bool are_plain(const char *const hosts[AUTHORITY_HOSTS])
+{
+    for (size_t i = 1; i < AUTHORITY_HOSTS; i++)
+        if (hosts[i] && !is_plain(hosts[i]))
+            return false;
+    return hosts[0][0] && is_plain(hosts[0]);
+}
+
+static int sign_leaf(X509 *leaf, X509 *ca, EVP_PKEY *ca_key,
+                     const char *const hosts[AUTHORITY_HOSTS])
 {
     struct buf alt;
-    buf_init(&alt, 512);
-    buf_printf(&alt, "%s:%s", is_address(host) ? "IP" : "DNS", host);
+    buf_init(&alt, 1024);
+    for (size_t i = 0; i < AUTHORITY_HOSTS; i++)
+        if (hosts[i] && hosts[i][0])
+            buf_printf(&alt, "%s%s:%s", i ? "," : "", is_address(hosts[i]) ? "IP" : "DNS",
+                       hosts[i]);
     buf_add_byte(&alt, 0);
     int err = alt.failed ? ERR_FORMAT : 0;
     if (!err && !X509_set_issuer_name(leaf, X509_get_subject_name(ca)))
@@ -144,21 +163,17 @@ static EVP_PKEY *read_key(struct slice pem)
 }
 
 int authority_issue(struct slice authority_certificate, struct slice authority_key,
-                    const char *host, int64_t wall_s, struct buf *chain, struct buf *key)
+                    const char *const hosts[AUTHORITY_HOSTS], int64_t wall_s, struct buf *chain,
+                    struct buf *key)
 {
     X509 *ca = read_certificate(authority_certificate);
     EVP_PKEY *ca_key = read_key(authority_key);
     EVP_PKEY *leaf_key = EVP_EC_gen("P-256");
     X509 *leaf = NULL;
-    /* The host becomes part of an extension's text: only what a name or an address may hold. */
-    bool plain =
-        host[0] != '\0' &&
-        strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:") ==
-            strlen(host);
-    int err = ca && ca_key && plain ? 0 : ERR_FORMAT;
+    int err = ca && ca_key && are_plain(hosts) ? 0 : ERR_FORMAT;
     if (!err) {
-        leaf = leaf_key ? certificate_new(host, leaf_key, wall_s, 397 - 1) : NULL;
-        err = leaf ? sign_leaf(leaf, ca, ca_key, host) : ERR_MEMORY;
+        leaf = leaf_key ? certificate_new(hosts[0], leaf_key, wall_s, 397 - 1) : NULL;
+        err = leaf ? sign_leaf(leaf, ca, ca_key, hosts) : ERR_MEMORY;
     }
     if (!err)
         err = write_certificate(leaf, chain);

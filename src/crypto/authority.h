@@ -14,11 +14,16 @@
  * certificates only. PEM is appended. ERR_MEMORY. */
 int authority_create(const char *name, int64_t wall_s, struct buf *certificate,
                      struct buf *key) MUST_USE;
-/* A server certificate for a DNS name or an IP address, good for 397 days (the longest that
- * browsers accept is 398), signed by that authority; the chain (leaf, authority) and the leaf's own
- * key are appended. ERR_FORMAT: the authority's PEM or the name does not parse; ERR_MEMORY. */
+/* Names in one certificate. */
+#define AUTHORITY_HOSTS 2
+
+/* A server certificate for DNS names or IP addresses (hosts[0], and more: NULL or "" for none),
+ * good for 397 days (the longest that browsers accept is 398), signed by that authority; the chain
+ * (leaf, authority) and the leaf's own key are appended. ERR_FORMAT: the authority's PEM or the
+ * name does not parse; ERR_MEMORY. */
 int authority_issue(struct slice authority_certificate, struct slice authority_key,
-                    const char *host, int64_t wall_s, struct buf *chain, struct buf *key) MUST_USE;
+                    const char *const hosts[AUTHORITY_HOSTS], int64_t wall_s, struct buf *chain,
+                    struct buf *key) MUST_USE;
 /* When the first certificate of a PEM chain ends, seconds since 1970, and whether it covers `host`.
  * ERR_FORMAT. */
 int certificate_inspect(struct slice chain, const char *host, int64_t *ret_ends_s,

@@ -291,6 +291,11 @@ struct slice tls_protocol(const struct tls *tls)
     return slice_of(name, len);
 }
 
+struct slice tls_name(const struct tls *tls)
+{
+    return slice_str(SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name));
+}
+
 bool tls_resumed(const struct tls *tls)
 {
     return SSL_session_reused(tls->ssl) == 1;

@@ -43,6 +43,9 @@ int tls_output(struct tls *tls, struct buf *out) MUST_USE;
 bool tls_ready(const struct tls *tls);
 /* "h2", "http/1.1" or empty; valid as long as `tls`. */
 struct slice tls_protocol(const struct tls *tls);
+/* The server name that the client asked for (SNI, RFC 6066); empty: none. Valid as long as `tls`.
+ */
+struct slice tls_name(const struct tls *tls);
 /* The handshake used a session ticket. */
 bool tls_resumed(const struct tls *tls);
 

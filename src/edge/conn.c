@@ -282,6 +282,15 @@ static void on_end(struct conn *conn)
     }
 }
 
+/* What the handshake was for. */
+static int begin(struct conn *conn)
+{
+    if (!conn_names_relay(conn))
+        return conn_start_http(conn, slice_eq_str(tls_protocol(conn->tls), "h2"));
+    conn_set_state(conn, CONN_RELAY);
+    return 0;
+}
+
 /* false: nothing more to decrypt for now. */
 static bool decrypt(struct conn *conn)
 {
@@ -290,8 +299,7 @@ static bool decrypt(struct conn *conn)
     collect_tls(conn);
     if (conn->state == CONN_DEAD)
         return false;
-    if (conn->state == CONN_HANDSHAKE && tls_ready(conn->tls) &&
-        conn_start_http(conn, slice_eq_str(tls_protocol(conn->tls), "h2")) < 0) {
+    if (conn->state == CONN_HANDSHAKE && tls_ready(conn->tls) && begin(conn) < 0) {
         conn_lose(conn, COUNTERS);
         return false;
     }

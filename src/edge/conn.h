@@ -26,6 +26,7 @@ struct conn_limits {
     usec_t silence;       /* WebSocket: nothing heard */
     usec_t tick;          /* how often the above is looked at */
     bool relay;           /* TURN is let in by TLS */
+    char relay_name[254]; /* who asks for this server name speaks nothing else; "": none */
 };
 
 /* For schools: long enough for bad mobile links, short enough to outlast a flood. */

@@ -113,6 +113,8 @@ void conn_tick_http(struct conn *conn, usec_t now);
 void conn_end_http(struct conn *conn);
 
 /* conn_relay.c */
+/* Whether the handshake asked for the relay's name. */
+bool conn_names_relay(const struct conn *conn);
 /* Whether the first bytes are TURN's. */
 bool conn_speaks_turn(const struct conn *conn);
 /* Passes on what the client said. */

@@ -30,6 +30,13 @@ bool conn_speaks_turn(const struct conn *conn)
            conn->in.data[0] < 2;
 }
 
+bool conn_names_relay(const struct conn *conn)
+{
+    const struct conn_limits *limits = &conn->all->limits;
+    return limits->relay && limits->relay_name[0] &&
+           slice_eq_nocase(tls_name(conn->tls), slice_str(limits->relay_name));
+}
+
 static void ask(struct conn *conn)
 {
     struct conns *all = conn->all;

@@ -106,6 +106,9 @@ int settings_read(json_t *json, struct settings *ret_settings, const char **ret_
     if (!slice_copy(url, settings.url, sizeof settings.url))
         return wrong(ret_key, "url");
     settings.limits.relay = json_is_true(json_object_get(json, "turn"));
+    struct slice name = slice_str(json_string_value(json_object_get(json, "turn.host")));
+    if (!slice_copy(name, settings.limits.relay_name, sizeof settings.limits.relay_name))
+        return wrong(ret_key, "turn.host");
     *ret_settings = settings;
     return 0;
 }

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "crypto/authority.h"
 #include "os/file.h"
 #include "os/process.h"
 
@@ -30,7 +29,7 @@ enum acme_step { ACME_IDLE, ACME_ACCOUNT, ACME_ISSUE };
 struct certificates {
     struct loop *loop;
     struct certificates_plan plan; /* its strings are ours */
-    char *strings[6];
+    char *strings[5 + AUTHORITY_HOSTS];
     int directory;
     void (*changed)(void *arg);
     void *arg;
@@ -46,17 +45,21 @@ static const char *keep(struct certificates *c, size_t index, const char *text)
     return c->strings[index];
 }
 
-static bool good_until(int directory, const char *file, const char *host, int64_t wall_s)
+static bool good_until(int directory, const char *file, const char *const hosts[AUTHORITY_HOSTS],
+                       int64_t wall_s)
 {
     struct buf pem;
     buf_init(&pem, PEM_MAX);
-    int64_t ends = 0;
-    bool covers = false;
-    int err = file_read(directory, file, &pem);
-    if (!err)
-        err = certificate_inspect(buf_slice(&pem), host, &ends, &covers);
+    bool good = file_read(directory, file, &pem) == 0;
+    for (size_t i = 0; i < AUTHORITY_HOSTS && good; i++) {
+        int64_t ends = 0;
+        bool covers = false;
+        if (hosts[i][0])
+            good = certificate_inspect(buf_slice(&pem), hosts[i], &ends, &covers) == 0 && covers &&
+                   ends - RENEW_BEFORE_S > wall_s;
+    }
     buf_done(&pem);
-    return !err && covers && ends - RENEW_BEFORE_S > wall_s;
+    return good;
 }
 
 static int write_pair(int directory, const char *certificate, struct slice chain, const char *key,
@@ -80,7 +83,7 @@ static int read_authority(int directory, int64_t wall_s, struct buf *ca, struct 
     return err ? err : write_pair(directory, "ca.crt", buf_slice(ca), "ca.key", buf_slice(ca_key));
 }
 
-static int issue_local(int directory, const char *host, int64_t wall_s)
+static int issue_local(int directory, const char *const hosts[AUTHORITY_HOSTS], int64_t wall_s)
 {
     struct buf ca, ca_key, chain, key;
     struct buf *const all[] = {&ca, &ca_key, &chain, &key};
@@ -88,7 +91,7 @@ static int issue_local(int directory, const char *host, int64_t wall_s)
         buf_init(all[i], PEM_MAX);
     int err = read_authority(directory, wall_s, &ca, &ca_key);
     if (!err)
-        err = authority_issue(buf_slice(&ca), buf_slice(&ca_key), host, wall_s, &chain, &key);
+        err = authority_issue(buf_slice(&ca), buf_slice(&ca_key), hosts, wall_s, &chain, &key);
     if (!err)
         err = write_pair(directory, "server.crt", buf_slice(&chain), "server.key", buf_slice(&key));
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
@@ -107,9 +110,9 @@ static int64_t wall_seconds(void)
 static int ensure_local(struct certificates *c, bool *ret_new)
 {
     *ret_new = false;
-    if (good_until(c->directory, "server.crt", c->plan.host, wall_seconds()))
+    if (good_until(c->directory, "server.crt", c->plan.hosts, wall_seconds()))
         return 0;
-    int err = issue_local(c->directory, c->plan.host, wall_seconds());
+    int err = issue_local(c->directory, c->plan.hosts, wall_seconds());
     *ret_new = err == 0;
     return err;
 }
@@ -158,7 +161,9 @@ static void start_step(struct certificates *c, enum acme_step step)
         argv[n++] = "-h";
         argv[n++] = hook;
         argv[n++] = "issue";
-        argv[n++] = c->plan.host;
+        for (size_t i = 0; i < AUTHORITY_HOSTS; i++)
+            if (c->plan.hosts[i][0])
+                argv[n++] = c->plan.hosts[i];
     } else {
         argv[n++] = "new";
     }
@@ -197,7 +202,7 @@ static void step_ended(struct loop_io *io, uint32_t events)
              code == 0   ? "issued"
              : code == 1 ? "still-good"
                          : "failed",
-             c->plan.host);
+             c->plan.hosts[0]);
     again_in(c, code <= 1 ? CHECK_EVERY : RETRY_AFTER);
     if (code == 0)
         c->changed(c->arg);
@@ -270,7 +275,7 @@ int certificates_new(struct loop *loop, const struct certificates_plan *plan,
     loop_timer_init(&c->timer, check);
     c->plan = (struct certificates_plan){
         .source = plan->source,
-        .host = keep(c, 0, plan->host),
+        .hosts = {keep(c, 0, plan->hosts[0]), keep(c, 6, plan->hosts[1])},
         .directory = keep(c, 1, plan->directory),
         .chain_file = keep(c, 2, plan->chain_file),
         .key_file = keep(c, 3, plan->key_file),
@@ -339,8 +344,8 @@ int certificates_open(const struct certificates *c, int *ret_chain_fd, int *ret_
         return open_pair(AT_FDCWD, c->plan.chain_file, c->plan.key_file, ret_chain_fd, ret_key_fd);
     if (c->plan.source == CERTIFICATES_ACME) {
         char chain[320], key[320];
-        (void)snprintf(chain, sizeof chain, "acme/%s/cert.pem", c->plan.host);
-        (void)snprintf(key, sizeof key, "acme/private/%s/key.pem", c->plan.host);
+        (void)snprintf(chain, sizeof chain, "acme/%s/cert.pem", c->plan.hosts[0]);
+        (void)snprintf(key, sizeof key, "acme/private/%s/key.pem", c->plan.hosts[0]);
         int err = open_pair(c->directory, chain, key, ret_chain_fd, ret_key_fd);
         if (err != ERR_NOT_FOUND)
             return err;

@@ -5,13 +5,15 @@
 #define PROGRAMS_CERTIFICATES_H
 
 #include "base/buf.h"
+#include "crypto/authority.h"
 #include "os/loop.h"
 
 enum certificates_source { CERTIFICATES_FILES, CERTIFICATES_LOCAL, CERTIFICATES_ACME };
 
 struct certificates_plan {
     enum certificates_source source;
-    const char *host;      /* name or address that the certificate must cover */
+    const char *hosts[AUTHORITY_HOSTS]; /* names or addresses that the certificate must cover; only
+                                           the first has to be there, "" is none */
     const char *directory; /* DATA/tls: ca.crt, ca.key, server.crt, server.key; made when missing */
     const char *chain_file; /* CERTIFICATES_FILES only */
     const char *key_file;

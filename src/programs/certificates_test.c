@@ -41,7 +41,7 @@ static void a_local_certificate_is_kept_until_the_host_changes(void **state)
     buf_init(&third, 65536);
     int changes = 0;
     struct certificates_plan plan = {
-        .source = CERTIFICATES_LOCAL, .host = "class.test", .directory = tls};
+        .source = CERTIFICATES_LOCAL, .hosts = {"class.test", ""}, .directory = tls};
     struct certificates *c = NULL;
     assert_int_equal(certificates_new(loop, &plan, changed, &changes, &complaint, &c), 0);
     read_chain(c, &first);
@@ -50,13 +50,20 @@ static void a_local_certificate_is_kept_until_the_host_changes(void **state)
     read_chain(c, &second);
     certificates_free(&c);
     assert_true(slice_eq(buf_slice(&first), buf_slice(&second)));
-    plan.host = "192.0.2.1";
+    plan.hosts[0] = "192.0.2.1";
     assert_int_equal(certificates_new(loop, &plan, changed, &changes, &complaint, &c), 0);
     read_chain(c, &third);
     certificates_free(&c);
     int64_t ends;
     bool covers = false;
     assert_int_equal(certificate_inspect(buf_slice(&third), "192.0.2.1", &ends, &covers), 0);
+    assert_true(covers);
+    plan.hosts[1] = "turn.class.test";
+    assert_int_equal(certificates_new(loop, &plan, changed, &changes, &complaint, &c), 0);
+    buf_clear(&third);
+    read_chain(c, &third);
+    certificates_free(&c);
+    assert_int_equal(certificate_inspect(buf_slice(&third), "turn.class.test", &ends, &covers), 0);
     assert_true(covers);
     struct stat st;
     assert_int_equal(stat(key, &st), 0);
@@ -76,7 +83,7 @@ static void missing_files_are_named(void **state)
     struct buf complaint;
     buf_init(&complaint, 1024);
     struct certificates_plan plan = {.source = CERTIFICATES_FILES,
-                                     .host = "class.test",
+                                     .hosts = {"class.test", ""},
                                      .chain_file = "/nonexistent/chain",
                                      .key_file = "/nonexistent/key"};
     struct certificates *c = NULL;

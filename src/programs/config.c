@@ -102,6 +102,10 @@ static const struct key keys[] = {
      "Needs host."},
     {"turn.port", NUMBER, "3478", "", 0, "port", 1, 65535,
      "Of the relay, UDP and TCP. Over TLS it is reached at the port of HTTPS."},
+    {"turn.host", NAME, "", "edge", 0, 0, 0, 0,
+     "Another name of this server, for the relay: TLS at the port of HTTPS is told apart by it, "
+     "and "
+     "the certificate covers it. Default: host; TLS is then told apart by what is inside."},
     {"turn.lifetime", NUMBER, "43200", "", 0, "seconds", 600, 604800,
      "How long credentials are good: longer than a day at school without joining anew."},
     {"turn.secret_file", PATH, "", "", 0, 0, 0, 0,

@@ -32,7 +32,7 @@ export class Network {
         // Addresses are there at once and stay: a browser that sees one come breaks off what it is loading.
         execFileSync('ip', ['netns', 'exec', name, 'sh', '-c', 'for i in all default; do echo 0 >/proc/sys/net/ipv6/conf/$i/accept_dad; done']);
         mkdirSync(`/etc/netns/${name}`, { recursive: true });
-        writeFileSync(`/etc/netns/${name}/hosts`, `127.0.0.1 localhost\n${PUBLIC} ${this.hostName}\n`);
+        writeFileSync(`/etc/netns/${name}/hosts`, `127.0.0.1 localhost\n${PUBLIC} ${this.hostName} turn.${this.hostName}\n`);
         writeFileSync(`/etc/netns/${name}/resolv.conf`, '');
         return name;
     }
@@ -87,7 +87,7 @@ X`]);
     host6() {
         const n = ++this.hosts;
         const space = this.space(`h${n}`);
-        writeFileSync(`/etc/netns/${space}/hosts`, `::1 localhost\n${PUBLIC6} ${this.hostName}\n`);
+        writeFileSync(`/etc/netns/${space}/hosts`, `::1 localhost\n${PUBLIC6} ${this.hostName} turn.${this.hostName}\n`);
         this.cable(this.router, `h${n}`, space, 'eth0');
         ip('-n', this.router, 'link', 'set', `h${n}`, 'master', 'wan');
         this.addresses[space] = `2001:db8:51::${20 + n}`;

@@ -1,12 +1,12 @@
-// One public address and one number: TCP 443 carries pages, signalling and TURN inside TLS, UDP 443 media.
-import { Participant, School, finish, test, until } from './harness.mjs';
+// One public address and one number: TCP 443 carries pages, signalling and TURN over TLS, told apart by name; UDP 443 media.
+import { HOST, Participant, School, finish, test, until } from './harness.mjs';
 import { allSeeAll, joinOurs, leaveOurs, rejoinOurs, travelsBy } from './join.mjs';
 import { PUBLIC, PUBLIC6 } from './network.mjs';
 
 const school = new School('one_port', { v6: true });
 
 try {
-    await school.start(['--turn', '--set', 'media.port=443']);
+    await school.start(['--turn', '--set', 'media.port=443', '--set', `turn.host=turn.${HOST}`]);
     const links = school.people;
     const teacher = await Participant.start(school, 'chromium', 1);
     const pupil = await Participant.start(school, 'firefox', 2, { fps: 8 });
@@ -26,7 +26,7 @@ try {
         school.network.only(third.space, { tcp: [443] });
         await rejoinOurs(third);
         await allSeeAll(until, all);
-        await travelsBy(third, { type: 'relay', relay: 'tls' });
+        await travelsBy(third, { type: 'relay', relay: 'tls', url: `turns:turn.${HOST}:443?transport=tcp` });
     });
 } catch (error) {
     await test('one_port', school, () => { throw error; });

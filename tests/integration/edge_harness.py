@@ -185,13 +185,15 @@ class Edge:
         sock.connect(("127.0.0.1", self.port(which)))
         return sock
 
-    def connect_tls(self, protocols=None):
+    def connect_tls(self, protocols=None, name="localhost", version=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE  # the test reads the certificate itself
         if protocols:
             context.set_alpn_protocols(protocols)
-        return context.wrap_socket(self.connect("https"), server_hostname="localhost")
+        if version:
+            context.maximum_version = version
+        return context.wrap_socket(self.connect("https"), server_hostname=name)
 
     def get(self, target, headers="", method="GET", body=b"", which="http"):
         with self.connect(which) as sock:

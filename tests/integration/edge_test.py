@@ -7,6 +7,7 @@ import json
 import os
 import random
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -849,6 +850,40 @@ def relay(edge, count=1):
     theirs.close()
     ours.settimeout(10)
     return ours
+
+
+@test(tls=True, settings={"turn": True, "turn.host": "turn.school.test", "edge.handshake_ms": 1000, "edge.tick_ms": 50})
+def turn_by_name(edge):
+    edge.write("client", "index.html", "page")
+    edge.set_tls(*certificate(edge.folder, "school.test"))
+    edge.wait_message("ready")
+    asked = 0
+    # under its name the relay and nothing else, whatever the version of TLS and the client's protocols
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        for name in ("turn.school.test", "TURN.School.Test"):
+            sock = edge.connect_tls(["h2", "http/1.1"], name, version)
+            sock.sendall(ALLOCATE)
+            asked += 1
+            ours = relay(edge, asked)
+            assert ours.recv(100) == ALLOCATE
+            ours.sendall(b"answer")
+            assert sock.recv(100) == b"answer"
+            ours.close()
+            sock = edge.connect_tls(["http/1.1"], name, version)
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: turn.school.test\r\n\r\n")
+            assert gone(sock)
+    # under any other the page, and still TURN: who sends no name is told by what is inside
+    for name in ("localhost", "turn.school.test.example", None):
+        sock = edge.connect_tls(name=name)
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: school.test\r\nConnection: close\r\n\r\n")
+        assert Response(sock).body == b"page", name
+        sock = edge.connect_tls(name=name)
+        sock.sendall(ALLOCATE)
+        asked += 1
+        ours = relay(edge, asked)
+        assert ours.recv(100) == ALLOCATE
+        ours.close()
+    assert sum(m["type"] == "relay" for m in edge.messages) == asked
 
 
 @test(tls=True, settings={"turn": True, "edge.handshake_ms": 1000, "edge.tick_ms": 50})

@@ -27,7 +27,9 @@ static int make(struct supervisor *super, struct certificates **ret_certificates
     (void)snprintf(challenges, sizeof challenges, "%s/acme", super->data);
     const struct certificates_plan plan = {
         .source = source,
-        .host = host[0] ? host : "localhost",
+        .hosts = {host[0] ? host : "localhost", config_switch(super->config, "turn")
+                                                    ? config_text(super->config, "turn.host")
+                                                    : ""},
         .directory = directory,
         .chain_file = config_text(super->config, "tls.certificate"),
         .key_file = config_text(super->config, "tls.key"),

@@ -270,9 +270,10 @@ void turn_connect(struct unit *edge)
 static json_t *service(struct supervisor *super, const char *type, uint16_t port,
                        const char *transport)
 {
+    const char *name = config_text(super->config, "turn.host");
     return json_pack("{s:s,s:s,s:i,s:s,s:s,s:I}", "type", type, "host",
-                     config_text(super->config, "host"), "port", (int)port, "transport", transport,
-                     "secret", super->turn_secret, "lifetime",
+                     name[0] ? name : config_text(super->config, "host"), "port", (int)port,
+                     "transport", transport, "secret", super->turn_secret, "lifetime",
                      (json_int_t)config_number(super->config, "turn.lifetime"));
 }
 

@@ -25,9 +25,14 @@ enum { PACKETS_MIN = 5 };
 #define DROP_PROBE 0.85
 #define DROP_TIME (5 * USEC_PER_SEC)
 #define WAIT_MIN (1 * USEC_PER_SEC)
-#define WAIT_MAX (6 * USEC_PER_SEC)
+/* After failures, for each 100 kb/s of the estimate: who has little looks sooner than those it
+ * shares the way with. */
+#define WAIT_RATE (1 * USEC_PER_SEC)
+#define WAIT_LEAST (1500 * USEC_PER_MSEC)
+#define WAIT_MOST (6 * USEC_PER_SEC)
 #define RAISE_LASTS (5 * USEC_PER_SEC) /* a raise that held so long was right */
-#define SETTLED_RAISE 2.0
+#define SETTLED_RAISE 200000           /* bit/s, the same for all who share a way */
+#define RAISE_GROWS 1.5                /* as long as one after the other comes through */
 #define CREDIT_SHARE 0.03
 #define CREDIT_START 30000
 #define CREDIT_MAX 40000
@@ -35,7 +40,11 @@ enum { PACKETS_MIN = 5 };
 
 void probe_init(struct probe *p, usec_t now, uint32_t seed)
 {
-    *p = (struct probe){.wait = WAIT_MIN, .credit = CREDIT_START, .at = now, .random = seed};
+    *p = (struct probe){.wait = WAIT_MIN,
+                        .credit = CREDIT_START,
+                        .raise = SETTLED_RAISE,
+                        .at = now,
+                        .random = seed};
 }
 
 /* The wait, give or take a quarter. */
@@ -63,22 +72,34 @@ static void begin(struct probe *p, usec_t now, int64_t number, double bps)
     p->bytes = p->extra = p->told_bytes = p->opening_bytes = 0;
 }
 
-static void end(struct probe *p, usec_t now, bool useful)
+static void wait_longer(struct probe *p, double bps)
+{
+    usec_t most = (usec_t)(bps / 100000 * WAIT_RATE);
+    most = usec_min(usec_max(most, WAIT_LEAST), WAIT_MOST);
+    p->wait = usec_min(2 * p->wait, most);
+}
+
+static void end(struct probe *p, usec_t now, bool useful, double bps)
 {
     p->state = PROBE_IDLE;
     if (useful) {
         p->raised_at = usec_max(now, 1);
+        p->raise *= RAISE_GROWS;
     } else {
+        p->raise = SETTLED_RAISE;
         p->credit -= (double)p->extra;
-        p->wait = usec_min(2 * p->wait, WAIT_MAX);
+        wait_longer(p, bps);
         p->next = 0;
     }
     p->at = now + (p->next > 0 ? 0 : swayed(p, useful ? WAIT_MIN : p->wait));
 }
 
-static double faster(const struct probe_input *in, double bps)
+static double faster(const struct probe *p, const struct probe_input *in, double bps)
 {
-    return fmax(fmin(bps, 2 * in->bps), in->bps + LEAST_BPS);
+    double most = 2 * in->bps;
+    if (p->settled)
+        most = fmin(most, in->bps + p->raise);
+    return fmax(fmin(bps, most), in->bps + LEAST_BPS);
 }
 
 /* The rate of a cluster that should begin now; 0: none. */
@@ -98,7 +119,7 @@ static double due(struct probe *p, usec_t now, const struct probe_input *in)
     }
     if (now < p->at)
         return 0;
-    return faster(in, in->idle ? fmin(IDLE_FACTOR * in->bps, 2 * in->need) : in->need);
+    return faster(p, in, in->idle ? fmin(IDLE_FACTOR * in->bps, 2 * in->need) : in->need);
 }
 
 void probe_tick(struct probe *p, usec_t now, int64_t number, const struct probe_input *in)
@@ -118,7 +139,7 @@ void probe_tick(struct probe *p, usec_t now, int64_t number, const struct probe_
     }
     if (p->state == PROBE_WAITING) {
         if (now - p->ended > in->rtt + ANSWER)
-            end(p, now, false);
+            end(p, now, false, in->bps);
         return;
     }
     if (in->blocked || in->need <= in->bps)
@@ -192,11 +213,11 @@ double probe_result(struct probe *p, usec_t now, int64_t acked, const struct pro
     double bps = measure(p, in->inherent);
     /* On a line shared with others a short cluster shows what is free for a moment. */
     if (p->settled)
-        bps = fmin(bps, fmax(SETTLED_RAISE * in->bps, in->bps + LEAST_BPS));
+        bps = fmin(bps, in->bps + p->raise);
     bool useful = bps > in->bps;
     if (useful && bps > FURTHER * p->bps && bps < in->need && !p->settled)
         p->next = fmax(p->next, 2 * bps);
-    end(p, now, useful);
+    end(p, now, useful, in->bps);
     return useful ? bps : 0;
 }
 
@@ -212,9 +233,10 @@ void probe_dropped(struct probe *p, usec_t now, double from, double to)
 {
     p->settled = true;
     p->next = 0;
+    p->raise = SETTLED_RAISE;
     if (p->raised_at > 0 && now - p->raised_at < RAISE_LASTS) {
         /* It looked free and was not: the next one waits longer. */
-        p->wait = usec_min(2 * p->wait, WAIT_MAX);
+        wait_longer(p, to);
         p->at = now + swayed(p, p->wait);
         p->raised_at = 0;
         p->dropped_from = 0;

@@ -24,6 +24,7 @@ struct probe {
     usec_t wait;
     uint32_t random;
     bool settled;        /* the way was full once: later ones look only a little further */
+    double raise;        /* that a settled way's next result may bring, bit/s */
     usec_t raised_at;    /* the last one that showed something new; 0: none */
     double dropped_from; /* the estimate before it fell; 0: it did not */
     usec_t dropped_at;

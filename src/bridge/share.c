@@ -12,9 +12,11 @@ enum { CLASSIC_HEIGHT = 180 };
 /* A rise must leave this share of the estimate free; what is held may exceed it by a little, for
  * rates are measured and sway. */
 #define RAISE_PERCENT 90
-/* From one layer to the next. */
+/* From one layer to the next, on a way that was full before; a little at first, for others may be
+ * on it. */
+#define RAISE_STEP 300000   /* bit/s */
+#define RAISE_LITTLE 500000 /* bit/s: from there on by the factor */
 #define RAISE_FACTOR 3
-#define RAISE_STEP 300000 /* bit/s */
 #define HOLD_PERCENT 105
 #define LAST_PERCENT 120
 /* Headers come on top of what was measured. */
@@ -346,7 +348,8 @@ static usec_t upgrade_wait(const struct member *m)
 static uint64_t raise_budget(const struct member *m, uint64_t budget)
 {
     uint64_t most = budget * RAISE_PERCENT / 100;
-    uint64_t step = RAISE_FACTOR * m->used_bps + RAISE_STEP;
+    uint64_t used = m->used_bps;
+    uint64_t step = used < RAISE_LITTLE ? used + RAISE_STEP : RAISE_FACTOR * used;
     return estimate_settled(&m->estimate) && step < most ? step : most;
 }
 

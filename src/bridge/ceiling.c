@@ -65,6 +65,11 @@ uint64_t ceiling_budget(struct ceiling *ceiling, enum profile profile, usec_t no
     return ceiling->steps == 0 ? 0 : profile_figures((enum profile)(ceiling->steps - 1))->down;
 }
 
+bool ceiling_proving(const struct ceiling *ceiling, enum profile profile)
+{
+    return profile != PROFILE_RICH && ceiling->steps < steps_of(profile) && !ceiling->fell;
+}
+
 uint64_t ceiling_need(const struct ceiling *ceiling, enum profile profile, uint64_t need)
 {
     if (profile == PROFILE_RICH)

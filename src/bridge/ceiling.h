@@ -26,4 +26,7 @@ uint64_t ceiling_budget(struct ceiling *ceiling, enum profile profile, usec_t no
  * step asks, and not more than there will ever be. */
 uint64_t ceiling_need(const struct ceiling *ceiling, enum profile profile, uint64_t need);
 
+/* Whether more would come if the way went on as it is, of which nothing bad is known. */
+bool ceiling_proving(const struct ceiling *ceiling, enum profile profile);
+
 #endif

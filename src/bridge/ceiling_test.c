@@ -44,6 +44,7 @@ static void a_short_show_is_no_proof(void **state)
     struct ceiling ceiling;
     usec_t now = 0;
     ceiling_begin(&ceiling, PROFILE_LIGHT, CEILING_INITIAL);
+    assert_true(ceiling_proving(&ceiling, PROFILE_LIGHT));
     for (int i = 0; i < 10; i++) {
         assert_int_equal(pass(&ceiling, PROFILE_LIGHT, &now, 8 * USEC_PER_SEC, 300000), 0);
         assert_int_equal(pass(&ceiling, PROFILE_LIGHT, &now, USEC_PER_SEC, 40000), 0);
@@ -56,12 +57,14 @@ static void it_falls_late_and_comes_back_later(void **state)
     struct ceiling ceiling;
     usec_t now = 0;
     ceiling_begin(&ceiling, PROFILE_LIGHT, 300000);
+    assert_false(ceiling_proving(&ceiling, PROFILE_LIGHT));
     assert_int_equal(pass(&ceiling, PROFILE_LIGHT, &now, USEC_PER_SEC, 300000), 250000);
     /* A little less than it asks is no reason. */
     assert_int_equal(pass(&ceiling, PROFILE_LIGHT, &now, 20 * USEC_PER_SEC, 100000), 250000);
     assert_int_equal(pass(&ceiling, PROFILE_LIGHT, &now, USEC_PER_SEC, 60000), 250000);
     assert_int_equal(pass(&ceiling, PROFILE_LIGHT, &now, 3 * USEC_PER_SEC, 60000), 80000);
     assert_int_equal(pass(&ceiling, PROFILE_LIGHT, &now, 4 * USEC_PER_SEC, 30000), 0);
+    assert_false(ceiling_proving(&ceiling, PROFILE_LIGHT));
     assert_int_equal(pass(&ceiling, PROFILE_LIGHT, &now, 29 * USEC_PER_SEC, 300000), 0);
     assert_int_equal(pass(&ceiling, PROFILE_LIGHT, &now, 2 * USEC_PER_SEC, 300000), 250000);
 }

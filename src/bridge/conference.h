@@ -171,7 +171,15 @@ enum conference_event_type {
     CONFERENCE_FORWARDED,          /* names forwarded to this endpoint */
     CONFERENCE_SPEAKER,            /* to the whole conference; endpoint is empty */
     CONFERENCE_SENDER_CONSTRAINTS, /* source, max_height */
-    CONFERENCE_STATS,              /* downlink_bps */
+    CONFERENCE_STATS,              /* downlink_bps, shortage */
+};
+
+/* What a receiver lacks of what it wishes. */
+enum conference_shortage {
+    CONFERENCE_WHOLE,
+    CONFERENCE_PROVING,  /* pictures that the way may carry, once it has shown it */
+    CONFERENCE_PICTURES, /* lines, frames or whole pictures, for the way does not carry them */
+    CONFERENCE_VOICES,   /* voices as well: it hears the loudest, and staff */
 };
 
 struct conference_slot {
@@ -206,6 +214,7 @@ struct conference_notice {
     bool silence;
     int max_height;
     uint64_t downlink_bps;
+    enum conference_shortage shortage;
 };
 
 /* RTP on an SSRC starts at least max(RTT, 100 ms) after its MAPS notice was taken here. */

@@ -377,6 +377,13 @@ static json_t *spares_of(const struct conference_notice *notice)
     return list;
 }
 
+static const char *const shortages[] = {
+    [CONFERENCE_WHOLE] = "none",
+    [CONFERENCE_PROVING] = "proving",
+    [CONFERENCE_PICTURES] = "pictures",
+    [CONFERENCE_VOICES] = "voices",
+};
+
 /* With "o" a NULL member makes the whole NULL, and all are released. */
 json_t *control_notice(const char *conference, const struct conference_notice *notice,
                        enum control_type *ret_type)
@@ -403,8 +410,9 @@ json_t *control_notice(const char *conference, const struct conference_notice *n
                          notice->max_height);
     case CONFERENCE_STATS:
         *ret_type = CONTROL_CONNECTION_STATS;
-        return json_pack("{s:s, s:s, s:I}", "conference", conference, "endpoint", notice->endpoint,
-                         "downlink_bps", (json_int_t)notice->downlink_bps);
+        return json_pack("{s:s, s:s, s:I, s:s}", "conference", conference, "endpoint",
+                         notice->endpoint, "downlink_bps", (json_int_t)notice->downlink_bps,
+                         "shortage", shortages[notice->shortage]);
     }
     return NULL;
 }

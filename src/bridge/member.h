@@ -124,6 +124,8 @@ struct member {
     char (*told)[CONFERENCE_NAME_MAX];
     size_t told_count;
     usec_t stats_at;
+    enum conference_shortage shortage; /* as of the last sharing */
+    enum conference_shortage shortage_told;
 };
 
 struct conference_pending {

@@ -6,6 +6,8 @@
 
 #define MAP_DELAY (100 * USEC_PER_MSEC)
 #define STATS_INTERVAL (10 * USEC_PER_SEC)
+/* News of what is lacking do not wait for that, but for this. */
+#define STATS_APART (1 * USEC_PER_SEC)
 
 static int reserve_names(struct conference *c, size_t count)
 {
@@ -122,8 +124,12 @@ static bool take_forwarded(struct conference *c, struct member *m, struct confer
 
 static bool take_stats(struct member *m, usec_t now, struct conference_notice *notice)
 {
-    if (now < m->stats_at || !m->connected)
+    bool due = now >= m->stats_at || (m->shortage != m->shortage_told &&
+                                      now >= m->stats_at - STATS_INTERVAL + STATS_APART);
+    if (!due || !m->connected)
         return false;
+    m->shortage_told = m->shortage;
+    notice->shortage = m->shortage;
     m->stats_at = now + STATS_INTERVAL;
     notice->type = CONFERENCE_STATS;
     notice->downlink_bps = estimate_bps(&m->estimate);

@@ -460,6 +460,19 @@ static bool estimate_moved(const struct member *m, uint64_t bps)
     return bps < last || bps > last + last / 10;
 }
 
+/* What is left out because the class takes no more is not lacking. */
+static enum conference_shortage shortage_of(const struct conference *c, const struct member *m,
+                                            bool way)
+{
+    if (m->narrow)
+        return CONFERENCE_VOICES;
+    if (!m->any_limited)
+        return CONFERENCE_WHOLE;
+    if (ceiling_proving(&m->ceiling, c->profile))
+        return CONFERENCE_PROVING;
+    return way || m->ceiling.steps <= (unsigned)c->profile ? CONFERENCE_PICTURES : CONFERENCE_WHOLE;
+}
+
 void share_tick(struct conference *c, struct member *m, usec_t now)
 {
     if (!m->connected)
@@ -482,6 +495,7 @@ void share_tick(struct conference *c, struct member *m, usec_t now)
     uint64_t budget = bps < ceiling ? bps : ceiling;
     m->used_bps = taken + divide(c, m, now, count, budget > taken ? budget - taken : 0);
     apply(c, m, now, count);
+    m->shortage = shortage_of(c, m, bps < ceiling);
     uint64_t need = m->any_limited || m->narrow ? whole_need(c, count, taken + sound.lacking) : 0;
     if (count > 0)
         need = ceiling_need(&m->ceiling, c->profile, need);

@@ -516,9 +516,10 @@ void channel_limit(struct realm *r, struct occupant *o, json_t *message)
 
 void channel_stats(struct realm *r, struct occupant *o, json_t *message)
 {
-    char *text = dump_json(json_pack("{ss sI}", "colibriClass", "ConnectionStats",
+    char *text = dump_json(json_pack("{ss sI sO*}", "colibriClass", "ConnectionStats",
                                      "estimatedDownlinkBandwidth",
-                                     json_integer_value(json_object_get(message, "downlink_bps"))));
+                                     json_integer_value(json_object_get(message, "downlink_bps")),
+                                     "shortage", json_object_get(message, "shortage")));
     channel_write(r, o, text);
     free(text);
 }

@@ -202,9 +202,11 @@ static void notices_have_the_types_the_client_wants(void **state)
                   "{\"colibriClass\":\"SenderSourceConstraints\",\"sourceName\":\"x-v0\","
                   "\"maxHeight\":360}",
                   NULL);
-    notice(&p, BRIDGE_CONNECTION_STATS, p.a->nick, ",\"downlink_bps\":2500000");
+    notice(&p, BRIDGE_CONNECTION_STATS, p.a->nick,
+           ",\"downlink_bps\":2500000,\"shortage\":\"pictures\"");
     client_expect(p.ca,
-                  "{\"colibriClass\":\"ConnectionStats\",\"estimatedDownlinkBandwidth\":2500000}",
+                  "{\"colibriClass\":\"ConnectionStats\",\"estimatedDownlinkBandwidth\":2500000,"
+                  "\"shortage\":\"pictures\"}",
                   NULL);
     notice(&p, BRIDGE_SPEAKER, p.b->nick, ",\"previous\":[\"y\"],\"silence\":false");
     client_expect(p.ca, "DominantSpeakerEndpointChangeEvent", "\"silence\":false",

@@ -110,6 +110,7 @@ struct viewer {
     size_t forwarded_count;
     unsigned forwarded_notices;
     uint64_t downlink_bps;
+    enum conference_shortage shortage;
 };
 
 void viewer_init(struct viewer *viewer, struct pipe *up);

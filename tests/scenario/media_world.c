@@ -217,6 +217,7 @@ static void take_notices(struct world *w)
             p->told_height = n.max_height;
         } else if (n.type == CONFERENCE_STATS) {
             p->viewer.downlink_bps = n.downlink_bps;
+            p->viewer.shortage = n.shortage;
         }
     }
 }

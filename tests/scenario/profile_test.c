@@ -233,6 +233,46 @@ static void a_change_in_class_keeps_the_picture(void **state)
         change(seed);
 }
 
+static usec_t told(struct world *w, struct person *p, enum conference_shortage shortage)
+{
+    for (usec_t begun = w->now; w->now < begun + 60 * USEC_PER_SEC; world_run(w, STEP))
+        if (p->viewer.shortage == shortage)
+            return w->now - begun;
+    return USEC_NEVER;
+}
+
+/* What is lacking is told at once, and that it is there again. */
+static void shortage(uint64_t seed)
+{
+    static struct world w;
+    struct pipe_shape wide = {.delay = 30 * MS, .rate_bps = 5000000, .queue = 300 * MS};
+    struct person *p = gather(&w, seed, PROFILE_RICH, wide);
+    world_run(&w, 30 * USEC_PER_SEC);
+    assert_int_equal(p->viewer.shortage, CONFERENCE_WHOLE);
+    p->down.shape.rate_bps = 500000;
+    usec_t lacking = told(&w, p, CONFERENCE_PICTURES);
+    world_run(&w, 10 * USEC_PER_SEC);
+    p->down.shape.rate_bps = 5000000;
+    usec_t whole = told(&w, p, CONFERENCE_WHOLE);
+    print_message("told of shortage after %lld ms, of its end after %lld\n",
+                  (long long)lacking / 1000, (long long)whole / 1000);
+    assert_true(lacking < 4 * USEC_PER_SEC && whole < 30 * USEC_PER_SEC);
+    world_done(&w);
+    p = gather(&w, seed, PROFILE_LIGHT, wide);
+    assert_true(told(&w, p, CONFERENCE_PROVING) < 4 * USEC_PER_SEC);
+    assert_true(told(&w, p, CONFERENCE_WHOLE) < 15 * USEC_PER_SEC);
+    world_run(&w, 20 * USEC_PER_SEC);
+    assert_int_equal(p->viewer.shortage, CONFERENCE_WHOLE);
+    world_done(&w);
+}
+
+static void people_are_told_what_is_lacking(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++)
+        shortage(seed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +282,7 @@ int main(void)
         cmocka_unit_test(a_voice_class_shows_a_screen),
         cmocka_unit_test(a_narrow_line_keeps_the_voice),
         cmocka_unit_test(a_change_in_class_keeps_the_picture),
+        cmocka_unit_test(people_are_told_what_is_lacking),
     };
     cmocka_set_test_filter(getenv("DARASA_TEST"));
     return cmocka_run_group_tests(tests, NULL, NULL);

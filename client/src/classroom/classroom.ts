@@ -23,11 +23,13 @@ import { NS } from '../signalling/namespaces';
 import { Element, first, text } from '../signalling/xml';
 import { Store } from '../store';
 import { DataMeter, Step, storage } from './meter';
+import { isShortage, Line, LineWords, Shortage } from './line';
 import { Publisher } from './publisher';
 import { CHAT_MAX, ChatEntry, ClassState, NOBODY, Notice, Person, personOf, Reaction, rightsOf } from './state';
 import { tokenExpiry } from './token';
 
 const LEVEL_EVERY_MS = 200;
+const LINE_EVERY_MS = 500;
 const STATS_EVERY_MS = 5_000;
 /** A voice counts as speaking above this level, and for a moment after. */
 const SPEAKING_LEVEL = 0.015;
@@ -92,6 +94,8 @@ export class Classroom {
   readonly speaking = new Store<ReadonlySet<string>>(new Set());
   /** Names of sources the bridge sends now; null before it has said so. */
   readonly forwarded = new Store<ReadonlySet<string> | null>(null);
+  /** What a slow line takes away just now. */
+  readonly line = new Store<Line>('whole');
   readonly reactions = new Store<readonly Reaction[]>([]);
   readonly publisher: Publisher;
   readonly meter: DataMeter;
@@ -107,6 +111,8 @@ export class Classroom {
   private traffic = new MediaCounter();
   private wanted = false;
   private listenOnly = false;
+  private shortage: Shortage | null = null;
+  private readonly words = new LineWords();
   private view: View = { heights: {}, stage: [], audioOnly: false };
   private viewTimer: ReturnType<typeof setTimeout> | null = null;
   private peopleDirty = false;
@@ -482,6 +488,7 @@ export class Classroom {
     });
     this.timers.push(
       setInterval(() => this.measureLevels(), LEVEL_EVERY_MS),
+      setInterval(() => this.measureLine(), LINE_EVERY_MS),
       setInterval(() => {
         this.meter.add(takeFetched());
         void this.measureQuality().then(() => this.meter.tick());
@@ -741,7 +748,9 @@ export class Classroom {
       onMessage: (from, payload) => this.endpointMessage(from, payload),
       onEndpointStats: () => undefined,
       onConnectivity: (endpoint, active) => this.connectivity(endpoint, active),
-      onDownlink: () => undefined,
+      onDownlink: (_, shortage) => {
+        this.shortage = isShortage(shortage) ? shortage : null;
+      },
     }, counted((to) => new WebSocket(to) as unknown as Socket, (bytes) => this.meter.add(bytes)));
     for (const purpose of ['camera', 'desktop'] as const) {
       if (peer.has(purpose) || this.publisher.state(purpose) === 'on') this.tellVideoType(purpose, channel, peer);
@@ -762,6 +771,7 @@ export class Classroom {
     this.generation = 0;
     this.accepted = false;
     this.forwarded.set(null);
+    this.shortage = null;
     this.tracks.set(new Map());
     this.speaking.set(new Set());
     this.heardAt.clear();
@@ -787,6 +797,7 @@ export class Classroom {
       if (this.iceTimer) clearTimeout(this.iceTimer);
       this.iceTimer = null;
       this.state.update({ media: 'connected' });
+      this.words.begin(performance.now());
     } else if (state === 'disconnected') {
       this.state.update({ media: 'interrupted' });
       // Signalling may be on the same dead path: it has to know before it is needed.
@@ -977,6 +988,14 @@ export class Classroom {
       defaultConstraints: { maxHeight: 0 },
       constraints: audioOnly ? {} : portions(this.drawn(), FIGURES[profile.value]),
     };
+  }
+
+  /** What is asked for of those who show something. */
+  private measureLine(): void {
+    if (this.state.value.media !== 'connected') return;
+    const asked = this.constraints().constraints;
+    const wanted = this.drawn().filter((one) => one.on && (asked[one.source]?.maxHeight ?? 0) > 0).map((one) => one.source);
+    this.line.set(this.words.take({ shortage: this.shortage, wanted, forwarded: this.forwarded.value }, performance.now()));
   }
 
   private profileChanged(): void {

@@ -49,7 +49,8 @@ export interface BridgeEvents {
   onMessage(from: string, payload: Record<string, unknown>): void;
   onEndpointStats(from: string, stats: Record<string, unknown>): void;
   onConnectivity(endpoint: string, active: boolean): void;
-  onDownlink(bps: number): void;
+  /** What the way to us carries; `shortage`: what our own bridge says is lacking. */
+  onDownlink(bps: number, shortage: unknown): void;
 }
 
 const RETRY_MS = [300, 1_000, 2_000, 4_000, 8_000, 15_000];
@@ -111,7 +112,7 @@ const HANDLERS: Record<string, (events: BridgeEvents, message: Message) => void>
   },
   EndpointConnectivityStatusChangeEvent: (events, m) =>
     events.onConnectivity(String(m['endpoint'] ?? ''), String(m['active']) === 'true'),
-  ConnectionStats: (events, m) => events.onDownlink(Number(m['estimatedDownlinkBandwidth']) || 0),
+  ConnectionStats: (events, m) => events.onDownlink(Number(m['estimatedDownlinkBandwidth']) || 0, m['shortage']),
 };
 
 export class BridgeChannel {

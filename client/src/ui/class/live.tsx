@@ -76,6 +76,7 @@ export function LiveClass({ room, endsAt }: { room: Classroom; endsAt: string | 
     <div class="room" data-testid="class" data-phase={state.phase} data-media={state.media}>
       <TopBar state={state} layout={layout} setLayout={setLayout} />
       <Connection state={state} />
+      <LineStatus room={room} />
       <div class="room-body">
         <main class="room-stage" aria-label={t('stage')}>
           <Notices room={room} notices={state.notices} />
@@ -198,6 +199,21 @@ function Connection({ state }: { state: ClassState }) {
         <p>
           <span class="spinner" aria-hidden="true" />
           {text}
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** Why pictures are small or gone, for as long as they are. */
+function LineStatus({ room }: { room: Classroom }) {
+  const line = useStore(room.line);
+  return (
+    <div class="connection" role="status" aria-live="polite" data-testid="line" data-line={line}>
+      {line !== 'whole' && (
+        <p>
+          <Icon name="signal" />
+          <span>{t(`line-${line}`)}</span>
         </p>
       )}
     </div>

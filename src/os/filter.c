@@ -34,6 +34,7 @@ int filter_enter(uint32_t allow)
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/units.h"
@@ -145,6 +146,10 @@ static const char *const when_files[] = {
 };
 static const char *const when_connect[] = {
     "socket", "connect", "bind", "sendmsg", "sendmmsg", "recvmsg", "recvmmsg", "sendto",
+};
+static const char *const when_foreign[] = {
+    "execve",  "arch_prctl", "bind",   "listen",   "connect",
+    "sendmsg", "sendmmsg",   "sendto", "recvmmsg", "recvmsg",
 };
 static const char *const when_threads[] = {
     "set_tid_address",        "sched_getparam",         "sched_getscheduler", "sched_setscheduler",
@@ -278,7 +283,7 @@ static const struct group {
 } groups[] = {GROUP(SANDBOX_ACCEPT, when_accept),   GROUP(SANDBOX_DATAGRAM, when_datagram),
               GROUP(SANDBOX_RECV_FD, when_recv_fd), GROUP(SANDBOX_SEND_FD, when_send_fd),
               GROUP(SANDBOX_FILES, when_files),     GROUP(SANDBOX_CONNECT, when_connect),
-              GROUP(SANDBOX_THREADS, when_threads)};
+              GROUP(SANDBOX_THREADS, when_threads), GROUP(SANDBOX_FOREIGN, when_foreign)};
 
 static bool allowed(uint32_t allow, const char *name)
 {
@@ -329,9 +334,26 @@ static int add_threads(scmp_filter_ctx ctx)
     return rule(ctx, SCMP_ACT_ALLOW, "clone", 1, &thread);
 }
 
+/* Libraries are mapped, but nothing that can be written; sockets are of IP. */
+static int add_foreign(scmp_filter_ctx ctx)
+{
+    const uint64_t low = 0xffffffff;
+    const struct narrow rules[] = {
+        {"mmap", SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC | PROT_WRITE, PROT_EXEC)},
+        {"prlimit64", SCMP_A0_64(SCMP_CMP_MASKED_EQ, low, 0)},
+        {"socket", SCMP_A0_64(SCMP_CMP_MASKED_EQ, low, AF_INET)},
+        {"socket", SCMP_A0_64(SCMP_CMP_MASKED_EQ, low, AF_INET6)},
+    };
+    int err = 0;
+    for (size_t i = 0; i < ARRAY_LEN(rules) && err >= 0; i++)
+        err = rule(ctx, SCMP_ACT_ALLOW, rules[i].name, 1, &rules[i].arg);
+    return err;
+}
+
 static int add_refusals(scmp_filter_ctx ctx, uint32_t allow)
 {
-    static const char *const with_arguments[] = {"newfstatat", "sendto", "tgkill", "clone"};
+    const char *const with_arguments[] = {"newfstatat", "sendto", "tgkill", "clone",
+                                          allow & SANDBOX_FOREIGN ? "socket" : "clone"};
     for (size_t i = 0; i < ARRAY_LEN(soft); i++) {
         if (allowed(allow, soft[i]) || contains(with_arguments, ARRAY_LEN(with_arguments), soft[i]))
             continue;
@@ -343,7 +365,10 @@ static int add_refusals(scmp_filter_ctx ctx, uint32_t allow)
         bool narrowed = contains(with_arguments, ARRAY_LEN(with_arguments), deadly[i]);
         if (allowed(allow, deadly[i]) || narrowed)
             continue;
-        int err = rule(ctx, SCMP_ACT_KILL_PROCESS, deadly[i], 0, NULL);
+        /* coturn gives up its groups in any case. */
+        bool tried = (allow & SANDBOX_FOREIGN) && strcmp(deadly[i], "setgroups") == 0;
+        uint32_t action = tried ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_KILL_PROCESS;
+        int err = rule(ctx, action, deadly[i], 0, NULL);
         if (err < 0)
             return err;
     }
@@ -382,6 +407,8 @@ static int fill(scmp_filter_ctx ctx, uint32_t allow)
         err = add_narrow(ctx, allow);
     if (err == 0 && (allow & SANDBOX_THREADS))
         err = add_threads(ctx);
+    if (err == 0 && (allow & SANDBOX_FOREIGN))
+        err = add_foreign(ctx);
     if (err == 0)
         err = add_refusals(ctx, allow);
     if (err == 0)

@@ -84,6 +84,9 @@ __attribute__((noreturn)) static void become(const char *path, const char *const
          setresuid(options->uid, options->uid, options->uid) < 0 ||
          prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0))
         error = errno;
+    const char *trouble = NULL;
+    if (!error && options->walls && sandbox_enter(options->walls, &trouble))
+        error = EPERM;
     if (!error) {
         execve(path, (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)environment);
         error = errno;

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "os/sandbox.h"
 
 struct process_options {
     int control;       /* becomes CONTROL_FD there, -1: none; stays the caller's */
@@ -15,6 +16,7 @@ struct process_options {
     bool change_user;  /* for good, before it starts; it may never get more rights again */
     uid_t uid;
     gid_t gid;
+    const struct sandbox_rules *walls; /* SANDBOX_FOREIGN; NULL: none */
 };
 
 /* Starts a program in a session of its own (a terminal's Ctrl-C does not reach it), with nothing on

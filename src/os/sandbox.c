@@ -29,6 +29,11 @@ struct landlock_domain {
     uint64_t scope; /* ABI 6 */
 };
 
+struct landlock_port {
+    uint64_t access;
+    uint64_t port;
+};
+
 struct landlock_beneath {
     uint64_t access;
     int32_t fd;
@@ -48,7 +53,8 @@ enum {
     FS_TRUNCATE = 1 << 14,  /* ABI 3 */
     FS_IOCTL_DEV = 1 << 15, /* ABI 5 */
     NET_TCP = 3,            /* bind and connect */
-    SCOPE_ALL = 3,          /* abstract sockets and signals of others */
+    NET_BIND = 1,
+    SCOPE_ALL = 3, /* abstract sockets and signals of others */
     FS_FILE = FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE,
     FS_READ = FS_READ_FILE | FS_READ_DIR,
     FS_WRITE = FS_READ | FS_WRITE_FILE | FS_REMOVE_DIR | FS_REMOVE_FILE | FS_MAKE_DIR |
@@ -76,11 +82,17 @@ static int add_path(int ruleset, const struct sandbox_path *path, uint64_t known
     struct landlock_beneath rule = {.access = known & (path->write ? FS_WRITE : FS_READ), .fd = fd};
     int err = fstat(fd, &st) < 0 ? ERR_IO : 0;
     if (!err && !S_ISDIR(st.st_mode))
-        rule.access &= FS_FILE;
+        rule.access = (rule.access & FS_FILE) | (path->run ? FS_EXECUTE : 0);
     if (!err && syscall(SYS_landlock_add_rule, ruleset, 1, &rule, 0) < 0)
         err = ERR_IO;
     close(fd);
     return err;
+}
+
+static int add_port(int ruleset, uint16_t port)
+{
+    struct landlock_port rule = {.access = NET_BIND, .port = port};
+    return syscall(SYS_landlock_add_rule, ruleset, 2, &rule, 0) < 0 ? ERR_IO : 0;
 }
 
 /* The rules as a descriptor, made while all paths can still be opened; -1: no Landlock here. */
@@ -104,10 +116,12 @@ static int landlock_prepare(const struct sandbox_rules *rules, int *ret_fd)
     if (ruleset < 0)
         return ERR_IO;
     /* The leak checker of a build with sanitizers looks at its own process. */
-    const struct sandbox_path proc = {"/proc", false};
+    const struct sandbox_path proc = {.path = "/proc"};
     int err = sandbox_has_seccomp() ? 0 : add_path(ruleset, &proc, domain.fs);
     for (size_t i = 0; !err && i < rules->path_count; i++)
         err = add_path(ruleset, &rules->paths[i], domain.fs);
+    if (!err && domain.net && rules->tcp_port > 0)
+        err = add_port(ruleset, rules->tcp_port);
     if (err) {
         close(ruleset);
         return err;

@@ -18,12 +18,16 @@ enum sandbox_allow {
     SANDBOX_FILES = 1 << 4,    /* openat and kin below the paths given, by Landlock */
     SANDBOX_CONNECT = 1 << 5,  /* socket + connect to other hosts */
     SANDBOX_THREADS = 1 << 6,  /* clone with CLONE_THREAD, futex */
+    SANDBOX_FOREIGN = 1 << 7,  /* goes on as a program that is not ours, whose loader maps libraries
+                                  and which opens its own sockets: of IP only, UDP at will, TCP by
+                                  Landlock at tcp_port only and never outwards */
 };
 
 /* A directory with all below it, or a file. `write`: also create, rename and remove. */
 struct sandbox_path {
     const char *path;
     bool write;
+    bool run; /* a file that may be executed */
 };
 
 struct sandbox_rules {
@@ -33,6 +37,7 @@ struct sandbox_rules {
     uint64_t memory_max;    /* RLIMIT_AS in bytes; 0: no limit */
     uint64_t file_size_max; /* RLIMIT_FSIZE; 0: no limit */
     uint32_t files_max;     /* RLIMIT_NOFILE; 0: leave */
+    uint16_t tcp_port;      /* SANDBOX_FOREIGN: where it listens */
 };
 
 /* First thing in a process started by root: what it makes from here to sandbox_enter belongs to the

@@ -18,6 +18,7 @@ struct row {
         bool write;
     } directories[DIRECTORIES];
     bool fonts;
+    bool foreign; /* not ours: it comes with a loader and libraries */
     uint64_t memory_max;
     uint64_t file_size_max;
     uint32_t files_max;
@@ -53,15 +54,38 @@ static const struct row table[] = {
      .fonts = true,
      .memory_max = 8 * GIB,
      .files_max = 4096},
+    /* Two descriptors for each relay that coturn is allowed; addresses for an arena per core. */
+    {.program = "turnserver",
+     .allow = SANDBOX_FOREIGN | SANDBOX_ACCEPT | SANDBOX_FILES | SANDBOX_THREADS,
+     .directories = {{"turn", false}},
+     .foreign = true,
+     .memory_max = 16 * GIB,
+     .file_size_max = 1 * MIB,
+     .files_max = 16384},
+};
+
+/* All that coturn and its libraries read. */
+static const struct sandbox_path foreign_paths[] = {
+    {.path = RULES_TURNSERVER, .run = true},
+    {.path = "/lib64/ld-linux-x86-64.so.2", .run = true},
+    {.path = "/lib/ld-linux-aarch64.so.1", .run = true},
+    {.path = "/usr/lib"},
+    {.path = "/lib"},
+    {.path = "/lib64"},
+    {.path = "/etc/ld.so.cache"},
+    {.path = "/etc/ssl/openssl.cnf"},
+    {.path = "/dev/null", .write = true},
+    {.path = "/dev/urandom"},
+    {.path = "/sys/devices/system/cpu"},
 };
 
 static const char *const font_paths[] = {"/etc/fonts", "/usr/share/fonts", "/usr/share/fontconfig",
                                          "/usr/local/share/fonts", "/var/cache/fontconfig"};
 
-static void add_path(struct rules *rules, const char *path, bool write)
+static void add_path(struct rules *rules, struct sandbox_path path)
 {
     if (rules->sandbox.path_count < RULES_PATHS)
-        rules->paths[rules->sandbox.path_count++] = (struct sandbox_path){path, write};
+        rules->paths[rules->sandbox.path_count++] = path;
 }
 
 static void fill(const struct row *row, json_t *settings, struct rules *rules)
@@ -76,11 +100,17 @@ static void fill(const struct row *row, json_t *settings, struct rules *rules)
         const char *path =
             json_string_value(json_object_get(directories, row->directories[i].name));
         if (path && path[0] == '/')
-            add_path(rules, path, row->directories[i].write);
+            add_path(rules, (struct sandbox_path){path, row->directories[i].write, false});
     }
     for (size_t i = 0; row->fonts && i < ARRAY_LEN(font_paths); i++)
         if (access(font_paths[i], R_OK) == 0)
-            add_path(rules, font_paths[i], false);
+            add_path(rules, (struct sandbox_path){.path = font_paths[i]});
+    for (size_t i = 0; row->foreign && i < ARRAY_LEN(foreign_paths); i++)
+        if (access(foreign_paths[i].path, F_OK) == 0)
+            add_path(rules, foreign_paths[i]);
+    if (row->foreign)
+        rules->sandbox.tcp_port =
+            (uint16_t)json_integer_value(json_object_get(settings, "turn.port"));
 }
 
 int rules_get(const char *program, json_t *settings, struct rules *ret_rules)

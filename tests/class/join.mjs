@@ -129,7 +129,7 @@ export function wayOf(p) {
         const stats = [...(await pc.getStats()).values()];
         const pair = stats.find(s => s.type === 'candidate-pair' && s.nominated && s.state === 'succeeded' && s.bytesReceived > 0);
         const local = stats.find(s => s.id === pair?.localCandidateId), remote = stats.find(s => s.id === pair?.remoteCandidateId);
-        return local && { protocol: local.protocol, type: local.candidateType, relay: local.relayProtocol, url: local.url, remote: remote.address, port: remote.port };
+        return local && { protocol: local.protocol, type: local.candidateType, relay: local.relayProtocol, url: local.url, address: local.address, remote: remote.address, port: remote.port };
     });
 }
 

@@ -56,6 +56,19 @@ try {
         if (Object.entries(six).some(([peer, status]) => status !== (peer === PUBLIC6 ? '0' : peer === 'wrong' ? '401' : '403')))
             throw new Error(JSON.stringify(six));
     });
+    await test('the relay has walls, and its secret is in no command line', school, async () => {
+        const secret = readFileSync(join(school.data, 'secrets/turn'), 'utf8').trim();
+        const main = school.serverPid();
+        const children = readFileSync(`/proc/${main}/task/${main}/children`, 'utf8').trim().split(' ');
+        const relay = children.filter(pid => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'turnserver');
+        const status = Object.fromEntries(readFileSync(`/proc/${relay[0]}/status`, 'utf8').split('\n').map(l => l.split(/:\s*/)));
+        if (relay.length !== 1 || status.NoNewPrivs !== '1' || status.Seccomp !== '2' || status.Uid.split('\t').includes('0') ||
+            Number(`0x${status.CapEff}`) || Number(`0x${status.CapPrm}`))
+            throw new Error(JSON.stringify(status));
+        for (const pid of [main, ...children])
+            if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(secret))
+                throw new Error(`the secret is in the command line of ${pid}`);
+    });
     await test('UDP gone in the midst of a class: all see and hear all again', school, async () => {
         await rejoinOurs(pupil);
         try {

@@ -253,6 +253,98 @@ static const struct attempt everybody[] = {
     {"write a foreign file", do_write_foreign, false},
 };
 
+/* coturn's walls: those of a program that is not ours. */
+#define RELAY_PORT 34781
+
+static int tcp_at(uint16_t port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int one = 1;
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
+        bind(fd, (struct sockaddr *)&at, sizeof at) < 0)
+        return errno;
+    return result(listen(fd, 1));
+}
+
+static int do_relay_listen(void)
+{
+    return tcp_at(RELAY_PORT);
+}
+
+static int do_listen_elsewhere(void)
+{
+    return tcp_at(RELAY_PORT + 1);
+}
+
+/* Somebody listens there, so that only the walls can refuse. */
+static int do_connect_out(void)
+{
+    struct sockaddr_in to;
+    socklen_t len = sizeof to;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (getsockname(scene.listener, (struct sockaddr *)&to, &len) < 0)
+        return 0;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return result(connect(fd, (struct sockaddr *)&to, sizeof to));
+}
+
+static int do_relay_datagram(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    return result(sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof to));
+}
+
+static int do_raw_socket(void)
+{
+    return result(socket(AF_INET, SOCK_RAW, IPPROTO_UDP));
+}
+
+static int do_packet_socket(void)
+{
+    return result(socket(AF_PACKET, SOCK_DGRAM, 0));
+}
+
+/* The loader would run what it may read: nothing but libraries. */
+static int do_exec_by_loader(void)
+{
+    const char *loader = access("/lib64/ld-linux-x86-64.so.2", F_OK) == 0
+                             ? "/lib64/ld-linux-x86-64.so.2"
+                             : "/lib/ld-linux-aarch64.so.1";
+    close(STDERR_FILENO); /* it complains */
+    (void)execl(loader, loader, "/bin/true", (char *)NULL);
+    return errno;
+}
+
+static int do_exec_relay(void)
+{
+    close(STDOUT_FILENO); /* what is opened next takes its place */
+    if (open("/dev/null", O_WRONLY) != STDOUT_FILENO)
+        return EBADF;
+    return result(execl(RULES_TURNSERVER, "turnserver", "--version", (char *)NULL));
+}
+
+static int do_write_own(void)
+{
+    return result(openat(scene.allowed_dir, "file", O_WRONLY));
+}
+
+static bool has_landlock_net(void)
+{
+    return syscall(444 /* landlock_create_ruleset */, NULL, 0, 1) >= 4;
+}
+
+static bool is_among(const char *const *names, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
 static int run_in_child(const char *program, int (*run)(void))
 {
     pid_t pid = fork();
@@ -265,10 +357,11 @@ static int run_in_child(const char *program, int (*run)(void))
     struct rules rules;
     const char *trouble = NULL;
     json_t *dirs = json_object();
-    static const char *const names[] = {"client", "jitsi", "recordings", "school", "spool", "out"};
+    static const char *const names[] = {"client", "jitsi", "recordings", "school",
+                                        "spool",  "out",   "turn"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         (void)json_object_set_new(dirs, names[i], json_string(scene.allowed));
-    json_t *settings = json_pack("{s:o}", "directories", dirs);
+    json_t *settings = json_pack("{s:o,s:i}", "directories", dirs, "turn.port", RELAY_PORT);
     if (rules_get(program, settings, &rules) < 0 || sandbox_enter(&rules.sandbox, &trouble) < 0)
         _exit(200);
     _exit(run() & 127);
@@ -325,6 +418,37 @@ static void check(const char *program, bool may, struct attempt a)
         must_succeed(program, &a);
     else
         must_fail(program, &a);
+}
+
+static void test_relay(void **state)
+{
+    static const char *const other[] = {"execve", "socket", "unix socket", "connect", "bind"};
+    static const struct attempt refused[] = {
+        {"execve", do_exec, false},
+        {"execve by the loader", do_exec_by_loader, false},
+        {"unix socket", do_unix_socket, false},
+        {"raw socket", do_raw_socket, false},
+        {"packet socket", do_packet_socket, false},
+        {"create a file", do_create, false},
+        {"write its file", do_write_own, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(everybody); i++)
+        if (!is_among(other, ARRAY_LEN(other), everybody[i].name))
+            must_fail("turnserver", &everybody[i]);
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++)
+        if (sandbox_has_seccomp() || refused[i].run == do_create || refused[i].run == do_write_own)
+            must_fail("turnserver", &refused[i]);
+    bool net = has_landlock_net();
+    check("turnserver", !net, (struct attempt){"connect", do_connect_out, false});
+    check("turnserver", !net, (struct attempt){"listen elsewhere", do_listen_elsewhere, false});
+    check("turnserver", true, (struct attempt){"listen", do_relay_listen, false});
+    check("turnserver", true, (struct attempt){"datagram", do_relay_datagram, false});
+    check("turnserver", true, (struct attempt){"thread", do_thread, true});
+    check("turnserver", true, (struct attempt){"open its file", do_open_allowed, false});
+    check("turnserver", true, (struct attempt){"no_new_privs", do_no_new_privs, false});
+    if (access(RULES_TURNSERVER, X_OK) == 0)
+        check("turnserver", true, (struct attempt){"execve of coturn", do_exec_relay, false});
 }
 
 static void test_house_table(void **state)
@@ -424,6 +548,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_receives_descriptors),
                                        cmocka_unit_test(test_house_table),
-                                       cmocka_unit_test(test_user)};
+                                       cmocka_unit_test(test_relay), cmocka_unit_test(test_user)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,7 +1,8 @@
 /* coturn as a child of the house: its configuration and its life.
  *
- * It speaks none of our languages: no control line, no walls of ours but another user without a way
- * back. What it may relay to is the bridge's addresses and nothing else. */
+ * It speaks none of our languages, so that its walls (programs/rules.c) are put up before it is
+ * started, around another user of its own without a way back. What it may relay to is the bridge's
+ * addresses and nothing else. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -16,9 +17,10 @@
 #include "os/file.h"
 #include "os/process.h"
 #include "os/tcp.h"
+#include "programs/rules.h"
 #include "programs/supervisor/supervisor.h"
 
-#define PROGRAM "/usr/bin/turnserver"
+#define PROGRAM RULES_TURNSERVER
 #define USER "turnserver"
 #define ADDRESSES_MAX 32
 #define CONFIG_MAX ((size_t)(16 * 1024))
@@ -124,19 +126,32 @@ static void again_in(struct turn *turn, usec_t wait)
         log_error("turn timer=failed");
 }
 
+static json_t *wall_settings(struct supervisor *super)
+{
+    char directory[PATH_SIZE + 8];
+    (void)snprintf(directory, sizeof directory, "%s/turn", super->data);
+    return json_pack("{s:i,s:{s:s}}", "turn.port", (int)config_number(super->config, "turn.port"),
+                     "directories", "turn", directory);
+}
+
 static int start(struct turn *turn)
 {
     char config[PATH_SIZE + 32];
     (void)snprintf(config, sizeof config, "%s/turn/turnserver.conf", turn->super->data);
     const char *const argv[] = {PROGRAM, "-c", config, NULL};
+    struct rules walls;
+    json_t *settings = wall_settings(turn->super);
+    int err = settings ? rules_get("turnserver", settings, &walls) : ERR_MEMORY;
     const struct process_options options = {.control = -1,
-                                            .silent = true,
-                                            /* its lines hold addresses */ .change_user =
-                                                turn->uid != (uid_t)-1,
+                                            .silent = true, /* its lines hold addresses */
+                                            .change_user = turn->uid != (uid_t)-1,
                                             .uid = turn->uid,
-                                            .gid = turn->gid};
+                                            .gid = turn->gid,
+                                            .walls = &walls.sandbox};
     turn->started = loop_now(turn->super->loop);
-    int err = process_spawn(PROGRAM, argv, &options, &turn->pid, &turn->exit_io.fd);
+    if (!err)
+        err = process_spawn(PROGRAM, argv, &options, &turn->pid, &turn->exit_io.fd);
+    json_decref(settings);
     if (!err)
         err = loop_watch(turn->super->loop, &turn->exit_io, LOOP_READ);
     if (err)

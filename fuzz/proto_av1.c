@@ -28,6 +28,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(body.len < element.len && type <= 15);
         if (av1_sequence_size(body, &width, &height) == 0)
             check(width > 0 && height > 0);
+        uint8_t limited[64];
+        if (body.len > sizeof(limited))
+            continue;
+        memcpy(limited, body.data, body.len);
+        av1_sequence_limit(limited, body.len, size & 3);
+        /* It says the same of everything else. */
+        uint16_t same[2] = {width, height};
+        (void)av1_sequence_size(slice_of(limited, body.len), &same[0], &same[1]);
+        check(same[0] == width && same[1] == height);
     }
     return 0;
 }

@@ -18,6 +18,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     check(d.head_size <= VP9_HEAD_MAX && d.head_size <= d.size && d.size < size);
     check(!d.has_structure || (s.spatial_count > 0 && s.spatial_count <= VP9_SPATIAL_MAX));
+    uint16_t width = 0, height = 0;
+    if (vp9_key_size(slice_sub(slice_of(data, size), d.size, size), &width, &height))
+        check(width > 0 && height > 0);
     uint8_t out[VP9_HEAD_MAX];
     struct writer w = writer_of(out, sizeof(out));
     vp9_put_head(&w, &d);

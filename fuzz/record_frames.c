@@ -1,14 +1,15 @@
 /* Packets of two layers in any order and shape, through order, frames and the choice of layers. */
 #include <assert.h>
 
+#include "proto/offer.h"
 #include "proto/rtp.h"
 #include "record/layers.h"
 #include "record/opus_filler.h"
 #include "record/seq_order.h"
-#include "record/vp8_frames.h"
+#include "record/video_frames.h"
 
 struct run {
-    struct vp8_frames *frames;
+    struct video_frames **frames;
     struct layers *layers;
     uint32_t stream;
     uint32_t last_stream;
@@ -26,8 +27,19 @@ static int on_frame(void *arg, const struct layer_frame *frame)
     return 0;
 }
 
+static void on_picture(void *arg, const struct video_frame *frame)
+{
+    struct run *run = arg;
+    assert(frame->data.len > 0 && frame->codec != VIDEO_NONE);
+    const struct layer_frame out = {frame->arrival, run->stream,   frame->codec, frame->key,
+                                    frame->width,   frame->height, frame->data};
+    const struct layer_sink sink = {on_frame, run};
+    assert(layers_input(run->layers, &out, &sink) == 0);
+}
+
 static void on_packet(void *arg, const struct seq_packet *packet)
 {
+    static const uint8_t types[] = {OFFER_PT_VP8, OFFER_PT_VP9, OFFER_PT_H264, OFFER_PT_AV1};
     struct run *run = arg;
     struct opus_fill fill;
     for (int i = 0; i < 200; i++) {
@@ -38,24 +50,20 @@ static void on_packet(void *arg, const struct seq_packet *packet)
     }
     if (packet->bytes.len < 2)
         return;
-    struct vp8_packet in = {.arrival = packet->arrival,
-                            .timestamp = packet->bytes.data[0] / 2,
-                            .marker = packet->bytes.data[0] & 1,
-                            .lost = packet->lost,
-                            .payload = slice_sub(packet->bytes, 1, packet->bytes.len)};
-    struct vp8_frame frame;
-    if (!vp8_frames_input(&run->frames[run->stream], &in, &frame))
-        return;
-    assert(frame.data.len > 0);
-    const struct layer_frame out = {frame.arrival, run->stream,  frame.key,
-                                    frame.width,   frame.height, frame.data};
-    const struct layer_sink sink = {on_frame, run};
-    assert(layers_input(run->layers, &out, &sink) == 0);
+    uint8_t head = packet->bytes.data[0];
+    struct video_packet in = {.arrival = packet->arrival,
+                              .timestamp = (head >> 1) & 31,
+                              .payload_type = types[head >> 6],
+                              .marker = head & 1,
+                              .lost = packet->lost,
+                              .payload = slice_sub(packet->bytes, 1, packet->bytes.len)};
+    const struct video_sink sink = {on_picture, run};
+    video_frames_input(run->frames[run->stream], &in, &sink);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct vp8_frames frames[2];
+    struct video_frames *frames[2] = {video_frames_new(), video_frames_new()};
     struct seq_order *orders[2] = {seq_order_new(), seq_order_new()};
     struct run run = {.frames = frames,
                       .layers = layers_new(),
@@ -64,8 +72,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct reader r = reader_of(slice_of(data, size));
     const struct layer_sink layer_sink = {on_frame, &run};
     usec_t now = 0;
-    for (int i = 0; i < 2; i++)
-        vp8_frames_init(&frames[i]);
     while (reader_left(&r) >= 5) {
         uint8_t head = reader_u8(&r);
         uint16_t seq = reader_u16(&r);
@@ -84,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     assert(layers_tick(run.layers, USEC_NEVER, &layer_sink) == 0);
     for (int i = 0; i < 2; i++)
-        vp8_frames_done(&frames[i]);
+        video_frames_free(&frames[i]);
     layers_free(&run.layers);
     return 0;
 }

@@ -69,7 +69,7 @@ static int on_frame(void *arg, const struct media_frame *frame)
 {
     struct run *run = arg;
     assert(frame->source < run->timeline->source_count && frame->data.len > 0);
-    if (run->timeline->sources[frame->source].codec == TIMELINE_OPUS)
+    if (run->timeline->sources[frame->source].kind == TIMELINE_AUDIO)
         return mixer_input(run->mixer, frame);
     return 0;
 }

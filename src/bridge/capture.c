@@ -96,6 +96,9 @@ static void put_video(struct conference *c, usec_t now, struct source *s,
          source_stream_of(s, (unsigned)s->record_target, &spatial) != entry->stream) &&
         source_stream_of(s, (unsigned)s->recorded, &spatial) != entry->stream)
         spatial = s->record_at.spatial;
+    /* A decoder is told the layers by the key picture, and may wait for those above. */
+    if (!f->key && rewrite_stream(&s->record) >= 0)
+        spatial = s->record_at.spatial;
     if (rewrite_stream(&s->record) < 0) {
         rewrite_switch(&s->record, entry, NULL);
         target_begin(&s->record_at, f, spatial, CODEC_TEMPORAL - 1);
@@ -143,7 +146,10 @@ static void begin_video(struct source *s, usec_t now, const struct ring_packet *
         return;
     s->recorded = layer;
     s->record_codec = entry->codec;
-    rewrite_init(&s->record, s->clock, (uint16_t)entry->sequence);
+    if (rewrite_stream(&s->record) == entry->stream)
+        rewrite_detach(&s->record); /* another codec, by the same SSRC: its numbers go on */
+    else
+        rewrite_init(&s->record, s->clock, (uint16_t)entry->sequence);
 }
 
 static void capture_video(struct conference *c, usec_t now, struct source *s,
@@ -200,10 +206,7 @@ static bool wants_key(const struct source *s, usec_t now)
     unsigned spatial;
     const struct source_stream *st =
         &s->streams[source_stream_of(s, (unsigned)s->record_target, &spatial)];
-    bool other = s->recorded != s->record_target;
-    if (other && s->recorded >= 0 && s->layered >= 0)
-        other = target_needs_key(&s->record_at, (unsigned)s->record_target);
-    return other || (st->hole > 0 && now - st->key_at >= KEY_PAUSE) ||
+    return s->recorded != s->record_target || (st->hole > 0 && now - st->key_at >= KEY_PAUSE) ||
            now - st->key_at >= KEY_FOR_SEEKING;
 }
 

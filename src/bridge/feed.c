@@ -195,7 +195,8 @@ void feed_put_source(struct feed *f, usec_t now, const struct feed_source *sourc
     add_json(&json, "endpoint", source->endpoint);
     add_json(&json, "person", source->person);
     add_json(&json, "kind", source->video_type ? "video" : "audio");
-    add_json(&json, "codec", source->video_type ? "vp8" : "opus");
+    if (!source->video_type)
+        add_json(&json, "codec", "opus");
     buf_printf(&json, ",\"clock\":%u", source->video_type ? 90000U : 48000U);
     add_json(&json, "videoType", source->video_type ? source->video_type : "none");
     buf_add_byte(&json, '}');

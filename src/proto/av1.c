@@ -114,3 +114,15 @@ int av1_sequence_size(struct slice sequence, uint16_t *ret_width, uint16_t *ret_
     *ret_height = (uint16_t)height;
     return 0;
 }
+
+void av1_sequence_limit(uint8_t *sequence, size_t len, unsigned top)
+{
+    /* Profile 3, still 1, reduced 1, timing 1, delays 1, count 5 bits; then the spatial layers of
+     * the first point are the lower half of the second byte. */
+    enum { REDUCED_OR_TIMING = 0x0c, SPATIAL = 0x0f };
+    if (len < 3 || sequence[0] & REDUCED_OR_TIMING || top > 3)
+        return;
+    uint8_t kept = (uint8_t)(sequence[1] & ((2U << top) - 1) & SPATIAL);
+    if (kept)
+        sequence[1] = (uint8_t)((sequence[1] & ~SPATIAL) | kept);
+}

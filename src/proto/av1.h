@@ -36,5 +36,9 @@ int av1_obu_parse(struct slice obu, enum av1_obu *ret_type, struct slice *ret_pa
 /* The largest picture of a sequence header's payload. ERR_FORMAT, or ERR_UNSUPPORTED: with timing
  * and decoder models, which come before the size and no browser sends. */
 int av1_sequence_size(struct slice sequence, uint16_t *ret_width, uint16_t *ret_height) MUST_USE;
+/* Takes the spatial layers above `top` out of the first operating point of a sequence header's
+ * payload: decoders wait for those that stand there. Left as it is where no layers are told, or
+ * with timing. */
+void av1_sequence_limit(uint8_t *sequence, size_t len, unsigned top);
 
 #endif

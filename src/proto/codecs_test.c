@@ -98,6 +98,36 @@ static void av1_sequence_tells_its_size(void **state)
     assert_int_equal(height, 360);
 }
 
+/* Three spatial and three temporal layers in the first operating point. */
+static void av1_sequence_is_limited(void **state)
+{
+    (void)state;
+    uint8_t sequence[] = {0x00, 0x17, 0x07, 0x12, 0x34};
+    av1_sequence_limit(sequence, sizeof(sequence), 2);
+    assert_int_equal(sequence[1], 0x17);
+    av1_sequence_limit(sequence, sizeof(sequence), 1);
+    assert_memory_equal(sequence, ((const uint8_t[]){0x00, 0x13, 0x07, 0x12, 0x34}), 5);
+    uint8_t plain[] = {0x00, 0x00, 0x00};
+    av1_sequence_limit(plain, sizeof(plain), 0);
+    assert_int_equal(plain[1], 0);
+    uint8_t timed[] = {0x04, 0x17, 0x07};
+    av1_sequence_limit(timed, sizeof(timed), 0);
+    assert_int_equal(timed[1], 0x17);
+}
+
+static void vp9_key_frame_tells_its_size(void **state)
+{
+    (void)state;
+    const uint8_t key[] = {0x82, 0x49, 0x83, 0x42, 0x20, 0x27, 0xf0, 0x16, 0x70};
+    uint16_t width = 0, height = 0;
+    assert_true(vp9_key_size(slice_of(key, sizeof(key)), &width, &height));
+    assert_int_equal(width, 640);
+    assert_int_equal(height, 360);
+    assert_false(vp9_key_size(slice_of(key, sizeof(key) - 1), &width, &height));
+    const uint8_t other[] = {0x86, 0x49, 0x83, 0x42, 0x20, 0x27, 0xf0, 0x16, 0x70};
+    assert_false(vp9_key_size(slice_of(other, sizeof(other)), &width, &height));
+}
+
 static void h264_parts_are_found(void **state)
 {
     (void)state;
@@ -166,6 +196,8 @@ int main(void)
         cmocka_unit_test(vp9_structure_tells_sizes),
         cmocka_unit_test(av1_elements_are_cut),
         cmocka_unit_test(av1_sequence_tells_its_size),
+        cmocka_unit_test(av1_sequence_is_limited),
+        cmocka_unit_test(vp9_key_frame_tells_its_size),
         cmocka_unit_test(h264_parts_are_found),
         cmocka_unit_test(h264_parameters_tell_the_size),
         cmocka_unit_test(red_survives),

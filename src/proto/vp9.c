@@ -1,5 +1,6 @@
 #include "proto/vp9.h"
 
+#include "proto/bits.h"
 #include "proto/picture_id.h"
 
 enum {
@@ -99,6 +100,23 @@ void vp9_put_head(struct writer *w, const struct vp9_descriptor *d)
                            (d->inter_layer ? BIT_D : 0)));
     if (!d->flexible)
         writer_u8(w, d->tl0);
+}
+
+bool vp9_key_size(struct slice frame, uint16_t *ret_width, uint16_t *ret_height)
+{
+    enum { MARKER = 2, SYNC_CODE = 0x498342, SRGB = 7 };
+    struct bits b = bits_of(frame);
+    bool good = bits_get(&b, 2) == MARKER && bits_get(&b, 2) == 0; /* profile */
+    good = good && bits_get(&b, 2) == 0;                           /* a new one, a key frame */
+    (void)bits_get(&b, 2);
+    good = good && bits_get(&b, 24) == SYNC_CODE && bits_get(&b, 3) != SRGB;
+    (void)bits_get(&b, 1);
+    uint32_t width = bits_get(&b, 16) + 1, height = bits_get(&b, 16) + 1;
+    if (!good || b.failed || width > UINT16_MAX || height > UINT16_MAX)
+        return false;
+    *ret_width = (uint16_t)width;
+    *ret_height = (uint16_t)height;
+    return true;
 }
 
 bool vp9_starts_key(const struct vp9_descriptor *d)

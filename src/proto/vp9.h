@@ -45,6 +45,9 @@ int vp9_parse(struct slice payload, struct vp9_descriptor *ret_descriptor,
               struct vp9_structure *ret_structure) MUST_USE;
 /* The first `head_size` bytes; neither size is read. */
 void vp9_put_head(struct writer *w, const struct vp9_descriptor *descriptor);
+/* The size in a key frame's header (VP9 bitstream specification 6.2), which is encrypted end to end
+ * where that is used. False: no key frame of profile 0, or cut short. */
+bool vp9_key_size(struct slice frame, uint16_t *ret_width, uint16_t *ret_height);
 /* Whether this packet starts a picture that needs no other. */
 bool vp9_starts_key(const struct vp9_descriptor *descriptor);
 

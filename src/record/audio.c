@@ -49,7 +49,7 @@ static int mix(struct job *job, struct audio *audio, struct spool *spool)
     audio->mixer = mixer_new(audio->timeline->source_count);
     int err = wanted && audio->mixer ? 0 : ERR_MEMORY;
     for (uint32_t i = 0; !err && i < audio->timeline->source_count; i++)
-        wanted[i] = audio->timeline->sources[i].codec == TIMELINE_OPUS;
+        wanted[i] = audio->timeline->sources[i].kind == TIMELINE_AUDIO;
     if (!err)
         err = demux_run(spool, audio->timeline, wanted, &sink, &progress, NULL);
     if (!err)

@@ -5,7 +5,6 @@
 #include "proto/rtp.h"
 #include "record/layers.h"
 #include "record/seq_order.h"
-#include "record/vp8_frames.h"
 
 #define TICK (250 * USEC_PER_MSEC)
 /* Packets wait for repairs, frames for the look ahead, and a capture lies before its arrival. */
@@ -19,7 +18,7 @@ struct demux_stream {
     const struct timeline_stream *stream;
     uint32_t index;
     struct seq_order *order;
-    struct vp8_frames vp8;
+    struct video_frames *video;
     int64_t time; /* unwrapped RTP time of the last packet */
 };
 
@@ -45,6 +44,7 @@ static int on_layer_frame(void *arg, const struct layer_frame *frame)
     struct demux *demux = arg;
     const struct media_frame out = {.source = demux->source,
                                     .time = frame->time,
+                                    .codec = frame->codec,
                                     .key = frame->key,
                                     .width = frame->width,
                                     .height = frame->height,
@@ -65,33 +65,39 @@ static void take_opus(struct demux_stream *s, const struct rtp_packet *packet, u
     note(demux, demux->sink->frame(demux->sink->arg, &out));
 }
 
-static void take_vp8(struct demux_stream *s, const struct rtp_packet *packet,
-                     const struct seq_packet *ordered)
+static void on_picture(void *arg, const struct video_frame *frame)
 {
+    struct demux_stream *s = arg;
     struct demux *demux = s->demux;
-    const struct vp8_packet in = {.arrival = ordered->arrival,
-                                  .timestamp = packet->timestamp,
-                                  .marker = packet->marker,
-                                  .lost = ordered->lost,
-                                  .payload = packet->payload};
-    struct vp8_frame frame;
-    uint64_t dropped = s->vp8.dropped;
-    bool whole = vp8_frames_input(&s->vp8, &in, &frame);
-    demux->stats[s->stream->source].dropped += s->vp8.dropped - dropped;
-    if (!whole)
-        return;
+    int64_t ticks = s->time + (int32_t)(frame->timestamp - (uint32_t)s->time);
     const struct layer_frame out = {
         /* What was on its way when the recording began is on the screen then, and needed by what
          * follows. */
-        .time = usec_max(timeline_place(demux->timeline, s->stream, s->time, frame.arrival), 0),
+        .time = usec_max(timeline_place(demux->timeline, s->stream, ticks, frame->arrival), 0),
         .stream = s->index,
-        .key = frame.key,
-        .width = frame.width,
-        .height = frame.height,
-        .data = frame.data};
+        .codec = frame->codec,
+        .key = frame->key,
+        .width = frame->width,
+        .height = frame->height,
+        .data = frame->data};
     const struct layer_sink sink = {on_layer_frame, demux};
     demux->source = s->stream->source;
     note(demux, layers_input(demux->layers[s->stream->source], &out, &sink));
+}
+
+static void take_video(struct demux_stream *s, const struct rtp_packet *packet,
+                       const struct seq_packet *ordered)
+{
+    const struct video_packet in = {.arrival = ordered->arrival,
+                                    .timestamp = packet->timestamp,
+                                    .payload_type = packet->payload_type,
+                                    .marker = packet->marker,
+                                    .lost = ordered->lost,
+                                    .payload = packet->payload};
+    const struct video_sink sink = {on_picture, s};
+    uint64_t dropped = video_frames_dropped(s->video);
+    video_frames_input(s->video, &in, &sink);
+    s->demux->stats[s->stream->source].dropped += video_frames_dropped(s->video) - dropped;
 }
 
 static void on_ordered(void *arg, const struct seq_packet *ordered)
@@ -102,10 +108,10 @@ static void on_ordered(void *arg, const struct seq_packet *ordered)
     if (rtp_parse(ordered->bytes, &packet) != 0)
         return; /* not possible: it was parsed before it was queued */
     s->time += (int32_t)(packet.timestamp - (uint32_t)s->time);
-    if (s->demux->timeline->sources[s->stream->source].codec == TIMELINE_OPUS)
+    if (s->demux->timeline->sources[s->stream->source].kind == TIMELINE_AUDIO)
         take_opus(s, &packet, ordered->arrival);
     else
-        take_vp8(s, &packet, ordered);
+        take_video(s, &packet, ordered);
 }
 
 static int open_stream(struct demux *demux, const struct timeline_stream *stream, uint32_t index)
@@ -117,14 +123,14 @@ static int open_stream(struct demux *demux, const struct timeline_stream *stream
                                .stream = stream,
                                .index = index,
                                .order = seq_order_new(),
+                               .video = video_frames_new(),
                                .time = stream->first_time};
-    vp8_frames_init(&s->vp8);
     demux->streams[index] = s;
     struct layers **layers = &demux->layers[stream->source];
-    bool video = demux->timeline->sources[stream->source].codec == TIMELINE_VP8;
+    bool video = demux->timeline->sources[stream->source].kind == TIMELINE_VIDEO;
     if (video && !*layers)
         *layers = layers_new();
-    return s->order && (!video || *layers) ? 0 : ERR_MEMORY;
+    return s->order && s->video && (!video || *layers) ? 0 : ERR_MEMORY;
 }
 
 static int take_rtp(struct demux *demux, const struct feed_record *record, usec_t arrival,
@@ -137,7 +143,7 @@ static int take_rtp(struct demux *demux, const struct feed_record *record, usec_
     const struct timeline_stream *stream =
         timeline_stream(demux->timeline, record->source, packet.ssrc, &index);
     if (!stream || (wanted && !wanted[stream->source]) ||
-        demux->timeline->sources[stream->source].codec == TIMELINE_OTHER ||
+        demux->timeline->sources[stream->source].kind == TIMELINE_OTHER ||
         !timeline_reads(&demux->timeline->sources[stream->source], packet.payload_type))
         return 0;
     int err = demux->streams[index] ? 0 : open_stream(demux, stream, index);
@@ -199,7 +205,7 @@ static void done(struct demux *demux, struct demux_stats *own_stats)
     for (uint32_t i = 0; demux->streams && i < demux->timeline->stream_count; i++) {
         if (demux->streams[i]) {
             seq_order_free(&demux->streams[i]->order);
-            vp8_frames_done(&demux->streams[i]->vp8);
+            video_frames_free(&demux->streams[i]->video);
             free(demux->streams[i]);
         }
     }

@@ -3,14 +3,16 @@
 #define RECORD_DEMUX_H
 
 #include "record/timeline.h"
+#include "record/video_frames.h"
 
 struct media_frame {
-    uint32_t source; /* index in the timeline */
-    usec_t time;     /* output time; negative when from before the recording */
-    bool key;        /* VP8 */
+    uint32_t source;        /* index in the timeline */
+    usec_t time;            /* output time; negative when from before the recording */
+    enum video_codec codec; /* of a picture; VIDEO_NONE: sound */
+    bool key;
     uint16_t width;
     uint16_t height;
-    struct slice data; /* a VP8 frame or an Opus packet; valid during the call */
+    struct slice data; /* a picture or an Opus packet; valid during the call */
 };
 
 /* Errors of the sink end the reading and are handed on. Frames of one source come in order. */
@@ -23,7 +25,7 @@ struct media_sink {
 
 struct demux_stats {
     uint64_t lost;    /* packets that never came */
-    uint64_t dropped; /* VP8 frames that could not be decoded */
+    uint64_t dropped; /* pictures that could not be decoded */
 };
 
 /* Reads the whole spool again. `wanted[i]` tells which sources matter (NULL: all).

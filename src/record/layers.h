@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 #include "base/units.h"
+#include "record/video_frames.h"
 
 /* More than packets wait for a repair, so that a layer being repaired does not look broken. */
 #define LAYERS_AHEAD (4 * USEC_PER_SEC)
@@ -21,6 +22,7 @@ struct layers;
 struct layer_frame {
     usec_t time;
     uint32_t stream; /* which layer */
+    enum video_codec codec;
     bool key;
     uint16_t width;
     uint16_t height;

@@ -67,7 +67,7 @@ static size_t second_of(const struct state *s, usec_t time)
 static bool has_picture(const struct state *s, uint32_t source, usec_t time)
 {
     const struct timeline_source *from = &s->timeline->sources[source];
-    if (from->codec != TIMELINE_VP8 || s->muted[source] || s->endpoints[from->endpoint_index].left)
+    if (from->kind != TIMELINE_VIDEO || s->muted[source] || s->endpoints[from->endpoint_index].left)
         return false;
     bool screen = strcmp(from->video_type, "desktop") == 0;
     size_t now = second_of(s, time), reach = screen ? SCREEN_QUIET : CAMERA_QUIET;

@@ -58,11 +58,11 @@ static int begin(void **state)
     put_json(stage, FEED_EVENT, 0, 0, "{\"type\":\"join\",\"endpoint\":\"ann\",\"name\":\"Ann\"}");
     put_json(stage, FEED_EVENT, 0, 0, "{\"type\":\"join\",\"endpoint\":\"bob\",\"name\":\"Bob\"}");
     put_json(stage, FEED_SOURCE, 1, 0,
-             "{\"name\":\"ann-v0\",\"endpoint\":\"ann\",\"codec\":\"vp8\"}");
+             "{\"name\":\"ann-v0\",\"endpoint\":\"ann\",\"kind\":\"video\"}");
     put_json(stage, FEED_SOURCE, 2, 0,
-             "{\"name\":\"bob-v0\",\"endpoint\":\"bob\",\"codec\":\"vp8\"}");
+             "{\"name\":\"bob-v0\",\"endpoint\":\"bob\",\"kind\":\"video\"}");
     put_json(stage, FEED_SOURCE, 3, 0,
-             "{\"name\":\"bob-d0\",\"endpoint\":\"bob\",\"codec\":\"vp8\",\"videoType\":"
+             "{\"name\":\"bob-d0\",\"endpoint\":\"bob\",\"kind\":\"video\",\"videoType\":"
              "\"desktop\"}");
     return 0;
 }

@@ -49,7 +49,7 @@ static int on_picture(void *arg, const AVFrame *picture, int64_t time, bool cut)
 static int on_frame(void *arg, const struct media_frame *frame)
 {
     struct mp4 *mp4 = arg;
-    return mp4->timeline->sources[frame->source].codec == TIMELINE_OPUS
+    return mp4->timeline->sources[frame->source].kind == TIMELINE_AUDIO
                ? mixer_input(mp4->mixer, frame)
                : speaker_view_input(mp4->view, frame);
 }
@@ -81,7 +81,7 @@ static int compose(struct mp4 *mp4, struct spool *spool)
     if (!wanted)
         return ERR_MEMORY;
     for (uint32_t i = 0; i < timeline->source_count; i++)
-        wanted[i] = seen[i] || timeline->sources[i].codec == TIMELINE_OPUS;
+        wanted[i] = seen[i] || timeline->sources[i].kind == TIMELINE_AUDIO;
     int err = demux_run(spool, timeline, wanted, &sink, &progress, NULL);
     free(wanted);
     if (!err)

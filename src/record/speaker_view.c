@@ -15,6 +15,7 @@
 struct pending {
     struct pending *next;
     usec_t time;
+    enum video_codec codec;
     size_t len;
     uint8_t bytes[]; /* padded as libavcodec wants */
 };
@@ -25,9 +26,10 @@ struct view_source {
     struct pending *last;
     bool need_key; /* frames were left out: go on at a key frame only */
     AVCodecContext *decoder;
-    AVFrame *frame; /* the last decoded */
-    usec_t time;    /* of that */
-    bool fresh;     /* decoded since the last drawing */
+    enum video_codec codec; /* of the decoder */
+    AVFrame *frame;         /* the last decoded */
+    usec_t time;            /* of that */
+    bool fresh;             /* decoded since the last drawing */
     uint64_t refused;
 };
 
@@ -63,7 +65,7 @@ static int choose_needed(struct speaker_view *view)
     for (uint32_t i = 0; i < timeline->source_count; i++) {
         struct view_source *source = &view->sources[i];
         source->need_key = true;
-        if (timeline->sources[i].codec != TIMELINE_VP8)
+        if (timeline->sources[i].kind != TIMELINE_VIDEO)
             continue;
         source->needed = calloc(view->seconds, sizeof(bool));
         if (!source->needed)
@@ -154,7 +156,7 @@ int speaker_view_input(struct speaker_view *view, const struct media_frame *fram
     struct pending *item = malloc(sizeof(*item) + frame->data.len + AV_INPUT_BUFFER_PADDING_SIZE);
     if (!item)
         return ERR_MEMORY;
-    *item = (struct pending){.time = frame->time, .len = frame->data.len};
+    *item = (struct pending){.time = frame->time, .codec = frame->codec, .len = frame->data.len};
     memcpy(item->bytes, frame->data.data, frame->data.len);
     memset(item->bytes + frame->data.len, 0, AV_INPUT_BUFFER_PADDING_SIZE);
     if (source->last)
@@ -165,14 +167,25 @@ int speaker_view_input(struct speaker_view *view, const struct media_frame *fram
     return 0;
 }
 
-static int open_decoder(struct view_source *source)
+/* Again with every change of codec: the last picture stays. */
+static int open_decoder(struct view_source *source, enum video_codec kind)
 {
-    const AVCodec *codec = avcodec_find_decoder(AV_CODEC_ID_VP8);
-    source->decoder = codec ? avcodec_alloc_context3(codec) : NULL;
-    source->frame = av_frame_alloc();
+    static const enum AVCodecID ids[] = {[VIDEO_VP8] = AV_CODEC_ID_VP8,
+                                         [VIDEO_VP9] = AV_CODEC_ID_VP9,
+                                         [VIDEO_H264] = AV_CODEC_ID_H264,
+                                         [VIDEO_AV1] = AV_CODEC_ID_AV1};
+    const AVCodec *codec = avcodec_find_decoder(ids[kind]);
+    if (!codec)
+        return ERR_UNSUPPORTED;
+    avcodec_free_context(&source->decoder);
+    source->decoder = avcodec_alloc_context3(codec);
+    source->codec = kind;
+    if (!source->frame)
+        source->frame = av_frame_alloc();
     if (!source->decoder || !source->frame)
         return ERR_MEMORY;
     source->decoder->thread_count = 1;
+    source->decoder->flags |= AV_CODEC_FLAG_LOW_DELAY; /* pictures come in the order shown */
     return avcodec_open2(source->decoder, codec, NULL) < 0 ? ERR_UNSUPPORTED : 0;
 }
 
@@ -196,7 +209,8 @@ static int decode_until(struct speaker_view *view, usec_t time)
         struct view_source *source = &view->sources[i];
         while (source->first && source->first->time <= time) {
             struct pending *item = source->first;
-            int err = source->decoder ? 0 : open_decoder(source);
+            bool ready = source->decoder && source->codec == item->codec;
+            int err = ready ? 0 : open_decoder(source, item->codec);
             if (err)
                 return err;
             decode(view, source, item);

@@ -4,7 +4,7 @@
 
 #include "proto/offer.h"
 #include "proto/rtp.h"
-#include "proto/vp8.h"
+#include "record/video_frames.h"
 
 /* Media is captured before it arrives, and after a repair or a long queue much earlier. A sender
  * whose reports say otherwise is not believed. */
@@ -121,13 +121,14 @@ static int on_begin(struct reading *in, const struct feed_record *record)
 
 static void read_source(const json_t *json, struct timeline_source *source)
 {
-    char codec[16] = "";
+    char codec[16] = "", kind[16] = "";
     copy_text(json, "codec", codec, sizeof(codec));
+    copy_text(json, "kind", kind, sizeof(kind));
     copy_text(json, "name", source->name, sizeof(source->name));
     copy_text(json, "endpoint", source->endpoint, sizeof(source->endpoint));
     copy_text(json, "person", source->person, sizeof(source->person));
-    bool opus = strcmp(codec, "opus") == 0, vp8 = strcmp(codec, "vp8") == 0;
-    source->codec = opus ? TIMELINE_OPUS : vp8 ? TIMELINE_VP8 : TIMELINE_OTHER;
+    bool opus = strcmp(codec, "opus") == 0, video = strcmp(kind, "video") == 0;
+    source->kind = opus ? TIMELINE_AUDIO : video ? TIMELINE_VIDEO : TIMELINE_OTHER;
     source->clock = opus ? 48000 : 90000;
     copy_text(json, "videoType", source->video_type, sizeof(source->video_type));
     if (opus)
@@ -142,7 +143,7 @@ static struct timeline_source *find_same(const struct timeline *timeline,
 {
     for (uint32_t i = 0; source->name[0] && i < timeline->source_count; i++) {
         struct timeline_source *known = &timeline->sources[i];
-        if (known->codec == source->codec && strcmp(known->name, source->name) == 0 &&
+        if (known->kind == source->kind && strcmp(known->name, source->name) == 0 &&
             strcmp(known->endpoint, source->endpoint) == 0)
             return known;
     }
@@ -176,9 +177,9 @@ static int on_source(struct reading *in, const struct feed_record *record)
 /* The SOURCE record was damaged: the media can still be kept. */
 static int guess_source(struct timeline *timeline, uint32_t number, uint8_t payload_type)
 {
-    struct timeline_source source = {.number = number, .codec = TIMELINE_VP8, .clock = 90000};
+    struct timeline_source source = {.number = number, .kind = TIMELINE_VIDEO, .clock = 90000};
     if (payload_type == OFFER_PT_OPUS) {
-        source.codec = TIMELINE_OPUS;
+        source.kind = TIMELINE_AUDIO;
         source.clock = 48000;
     } else {
         (void)slice_copy(SLICE("camera"), source.video_type, sizeof(source.video_type));
@@ -252,14 +253,13 @@ static int mark_second(struct timeline_source *source, usec_t arrival, bool key)
 
 bool timeline_reads(const struct timeline_source *source, uint8_t payload_type)
 {
-    return source->codec != TIMELINE_VP8 || payload_type == OFFER_PT_VP8;
+    return source->kind != TIMELINE_VIDEO || video_codec_of(payload_type) != VIDEO_NONE;
 }
 
 static bool starts_key_frame(const struct timeline_source *source, const struct rtp_packet *packet)
 {
-    struct vp8_descriptor descriptor;
-    return source->codec == TIMELINE_VP8 && vp8_parse(packet->payload, &descriptor) == 0 &&
-           vp8_starts_key(&descriptor, packet->payload);
+    return source->kind == TIMELINE_VIDEO &&
+           video_starts_key(video_codec_of(packet->payload_type), packet->payload);
 }
 
 usec_t timeline_ticks_usec(int64_t ticks, uint32_t clock)

@@ -19,11 +19,12 @@
 #define TIMELINE_EVENT_MAX ((size_t)16 * 1024)
 #define TIMELINE_NAME_SIZE 64
 
-enum timeline_codec { TIMELINE_OTHER, TIMELINE_OPUS, TIMELINE_VP8 };
+/* Sound is Opus; of pictures the payload type of each packet says the codec. */
+enum timeline_kind { TIMELINE_OTHER, TIMELINE_AUDIO, TIMELINE_VIDEO };
 
 struct timeline_source {
     uint32_t number;
-    enum timeline_codec codec;
+    enum timeline_kind kind;
     uint32_t clock; /* RTP ticks per second */
     char name[TIMELINE_NAME_SIZE];
     char endpoint[TIMELINE_NAME_SIZE];
@@ -110,7 +111,7 @@ void timeline_free(struct timeline **timeline);
 usec_t timeline_output(const struct timeline *timeline, usec_t arrival);
 /* The other way: the last arrival that has this output time. */
 usec_t timeline_arrival(const struct timeline *timeline, usec_t output);
-/* Whether packets of that type are what the source's tracks are made of: of video, VP8. */
+/* Whether packets of that type are what the source's tracks are made of. */
 bool timeline_reads(const struct timeline_source *source, uint8_t payload_type);
 /* The stream of an RTP packet; NULL when it has none. Index in timeline->streams. */
 struct timeline_stream *timeline_stream(const struct timeline *timeline, uint32_t number,

@@ -5,22 +5,26 @@
 #include "record/job.h"
 #include "record/manifest.h"
 #include "record/opus_filler.h"
-#include "record/webm.h"
+#include "record/track_file.h"
 
 /* A source that was silent for longer begins a new file. */
 #define STRETCH_GAP (10 * USEC_PER_SEC)
 /* How long a picture is shown when nothing follows. */
 #define LAST_PICTURE (100 * USEC_PER_MSEC)
 #define INDEX_SHARE 0.35
+/* Parameter sets and sequence headers take some dozens of bytes. */
+#define HEADER_MAX 4096u
 
 /* The file of a source that is being written, or was by an earlier job. */
 struct stretch {
     bool open;
-    struct webm *webm; /* NULL: the file is there already, or was given up */
+    struct track_file *out; /* NULL: the file is there already, or was given up */
     char file[OUT_NAME_SIZE];
     int64_t kept_size; /* of a file that is there already, else -1 */
     usec_t start;
     usec_t end;
+    enum video_codec codec;
+    struct buf header; /* as by track_file_header */
     uint16_t width;
     uint16_t height;
     struct opus_filler filler;
@@ -32,10 +36,12 @@ struct tracks {
     const struct timeline *timeline;
     json_t *manifest;
     struct stretch *stretches; /* by source */
+    struct buf header;         /* of the picture at hand */
 };
 
 /* Letters, digits and dashes of the name; the number keeps names apart that look alike then. */
-static void make_file_name(const struct timeline_source *source, usec_t start, char *out)
+static void make_file_name(const struct timeline_source *source, enum video_codec codec,
+                           usec_t start, char *out)
 {
     char name[TIMELINE_NAME_SIZE];
     size_t len = 0;
@@ -46,9 +52,9 @@ static void make_file_name(const struct timeline_source *source, usec_t start, c
             name[len++] = *c;
     }
     name[len] = '\0';
-    (void)snprintf(out, OUT_NAME_SIZE, "%s-%s-%u-%08lld.webm",
-                   source->codec == TIMELINE_VP8 ? "v" : "a", name, source->number,
-                   (long long)(start / USEC_PER_MSEC));
+    (void)snprintf(out, OUT_NAME_SIZE, "%s-%s-%u-%08lld.%s",
+                   source->kind == TIMELINE_VIDEO ? "v" : "a", name, source->number,
+                   (long long)(start / USEC_PER_MSEC), track_file_suffix(codec));
 }
 
 /* About how many entries the index of the stretch will have. */
@@ -61,35 +67,42 @@ static size_t count_index(const struct timeline *timeline, const struct timeline
         quiet = timeline_active(source, second) ? 0 : quiet + 1;
         keys += timeline_keys(source, second);
     }
-    return source->codec == TIMELINE_VP8 ? keys + 1 : (second - first) / 10 + 2;
+    return source->kind == TIMELINE_VIDEO ? keys + 1 : (second - first) / 10 + 2;
 }
 
 static int begin(struct tracks *tracks, const struct media_frame *frame)
 {
     const struct timeline_source *source = &tracks->timeline->sources[frame->source];
     struct stretch *stretch = &tracks->stretches[frame->source];
+    buf_clear(&stretch->header);
+    buf_add(&stretch->header, buf_slice(&tracks->header));
+    if (stretch->header.failed)
+        return ERR_MEMORY;
     *stretch = (struct stretch){.open = true,
                                 .start = frame->time,
                                 .end = frame->time,
+                                .codec = frame->codec,
+                                .header = stretch->header,
                                 .width = frame->width,
                                 .height = frame->height};
-    make_file_name(source, frame->time, stretch->file);
+    make_file_name(source, frame->codec, frame->time, stretch->file);
     stretch->kept_size = out_file_size(tracks->job->out, stretch->file);
     if (stretch->kept_size >= 0)
         return 0;
-    const struct webm_setup setup = {.video = source->codec == TIMELINE_VP8,
-                                     .width = frame->width,
-                                     .height = frame->height,
-                                     .index_entries =
-                                         count_index(tracks->timeline, source, frame->time)};
-    return webm_open(tracks->job->out, stretch->file, &setup, &stretch->webm);
+    const struct track_file_setup setup = {.codec = frame->codec,
+                                           .header = buf_slice(&stretch->header),
+                                           .width = frame->width,
+                                           .height = frame->height,
+                                           .index_entries =
+                                               count_index(tracks->timeline, source, frame->time)};
+    return track_file_open(tracks->job->out, stretch->file, &setup, &stretch->out);
 }
 
 static json_t *describe(const struct tracks *tracks, uint32_t index, int64_t size)
 {
     const struct timeline_source *source = &tracks->timeline->sources[index];
     const struct stretch *stretch = &tracks->stretches[index];
-    bool video = source->codec == TIMELINE_VP8;
+    bool video = source->kind == TIMELINE_VIDEO;
     json_t *track = json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:I}", "file", stretch->file, "kind",
                               video ? "video" : "audio", "source", source->name, "endpoint",
                               source->endpoint, "start", manifest_seconds(stretch->start), "end",
@@ -113,8 +126,8 @@ static int end(struct tracks *tracks, uint32_t index)
     if (!stretch->open)
         return 0;
     stretch->open = false;
-    if (stretch->webm)
-        err = webm_close(&stretch->webm, &size);
+    if (stretch->out)
+        err = track_file_close(&stretch->out, &size);
     if (!err)
         err = manifest_add_track(tracks->manifest, describe(tracks, index, size));
     if (!err && stretch->refused)
@@ -127,9 +140,9 @@ static int write_frame(struct stretch *stretch, usec_t time, usec_t duration, bo
                        struct slice data)
 {
     stretch->end = time + duration;
-    if (!stretch->webm)
+    if (!stretch->out)
         return 0;
-    int err = webm_write(stretch->webm, time - stretch->start, duration, key, data);
+    int err = track_file_write(stretch->out, time - stretch->start, duration, key, data);
     if (err != ERR_FORMAT)
         return err;
     stretch->refused++;
@@ -155,23 +168,33 @@ static int write_opus(struct stretch *stretch, const struct media_frame *frame)
     }
 }
 
+/* Decoding can begin here. So may a file: the first, or after a silence, or where what is said in
+ * front of the open one does not hold any more. */
+static int turn(struct tracks *tracks, const struct media_frame *frame)
+{
+    struct stretch *stretch = &tracks->stretches[frame->source];
+    int header = track_file_header(frame->codec, frame->data, &tracks->header);
+    if (header == ERR_MEMORY)
+        return header;
+    bool goes_on = !header && stretch->codec == frame->codec &&
+                   slice_eq(buf_slice(&tracks->header), buf_slice(&stretch->header)) &&
+                   frame->time - stretch->end <= STRETCH_GAP;
+    if (stretch->open && goes_on)
+        return 0;
+    int err = end(tracks, frame->source);
+    return err || header ? err : begin(tracks, frame);
+}
+
 static int on_frame(void *arg, const struct media_frame *frame)
 {
     struct tracks *tracks = arg;
     struct stretch *stretch = &tracks->stretches[frame->source];
-    bool video = tracks->timeline->sources[frame->source].codec == TIMELINE_VP8;
+    bool video = tracks->timeline->sources[frame->source].kind == TIMELINE_VIDEO;
     unsigned samples;
     if (frame->time < 0 || (!video && opus_duration(frame->data, &samples) != 0))
         return 0;
-    int err = 0;
-    if (stretch->open && frame->key && frame->time - stretch->end > STRETCH_GAP)
-        err = end(tracks, frame->source);
-    if (!err && !stretch->open) {
-        if (!frame->key)
-            return 0;
-        err = begin(tracks, frame);
-    }
-    if (err)
+    int err = frame->key ? turn(tracks, frame) : 0;
+    if (err || !stretch->open)
         return err;
     if (!video)
         return write_opus(stretch, frame);
@@ -188,7 +211,7 @@ static int on_horizon(void *arg, usec_t time)
     struct tracks *tracks = arg;
     int err = 0;
     for (uint32_t i = 0; i < tracks->timeline->source_count && !err; i++) {
-        bool video = tracks->timeline->sources[i].codec == TIMELINE_VP8;
+        bool video = tracks->timeline->sources[i].kind == TIMELINE_VIDEO;
         if (tracks->stretches[i].open && !video &&
             (time == USEC_NEVER || tracks->stretches[i].end + STRETCH_GAP < time))
             err = end(tracks, i);
@@ -206,7 +229,7 @@ static int add_losses(struct tracks *tracks, const struct demux_stats *stats)
         if (!err && stats[i].dropped)
             err =
                 manifest_add_trouble(tracks->manifest, source, "dropped-frames", stats[i].dropped);
-        if (!err && source->codec == TIMELINE_OTHER)
+        if (!err && source->kind == TIMELINE_OTHER)
             err = manifest_add_trouble(tracks->manifest, source, "unknown-codec", 1);
     }
     return err;
@@ -272,9 +295,15 @@ int job_tracks(struct job *job)
     job->what = "tracks";
     struct tracks tracks = {.job = job, .timeline = timeline, .manifest = manifest_new(timeline)};
     tracks.stretches = calloc(timeline->source_count + 1, sizeof(*tracks.stretches));
-    err = tracks.manifest && tracks.stretches ? write_all(&tracks, spool) : ERR_MEMORY;
+    buf_init(&tracks.header, HEADER_MAX);
     for (uint32_t i = 0; tracks.stretches && i < timeline->source_count; i++)
-        webm_discard(&tracks.stretches[i].webm);
+        buf_init(&tracks.stretches[i].header, HEADER_MAX);
+    err = tracks.manifest && tracks.stretches ? write_all(&tracks, spool) : ERR_MEMORY;
+    for (uint32_t i = 0; tracks.stretches && i < timeline->source_count; i++) {
+        track_file_discard(&tracks.stretches[i].out);
+        buf_done(&tracks.stretches[i].header);
+    }
+    buf_done(&tracks.header);
     json_decref(tracks.manifest);
     free(tracks.stretches);
     timeline_free(&timeline);

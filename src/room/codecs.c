@@ -58,13 +58,9 @@ static void append(char out[CODECS_TEXT], const char *name)
     (void)snprintf(out + len, CODECS_TEXT - len, "%s%s", len > 0 ? "," : "", name); /* fits */
 }
 
-void codecs_list(const struct realm *r, const struct room *room, char out[CODECS_TEXT])
+void codecs_list(const struct realm *r, char out[CODECS_TEXT])
 {
     out[0] = '\0';
-    if (record_captures(room)) {
-        append(out, all[0].name);
-        return;
-    }
     for (size_t i = 0; i < r->codec_count; i++)
         append(out, all[r->codecs[i]].name);
 }

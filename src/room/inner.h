@@ -419,8 +419,8 @@ void offer_extension(struct xml_writer *w, unsigned id, const char *uri);
 /* codecs.c */
 /* Allowed codecs in order of preference, by blanks; unknown words are passed over, none is VP8. */
 void codecs_configure(struct realm *r, const char *words);
-/* All that are allowed in this room now, by commas: while it is recorded, what the player plays. */
-void codecs_list(const struct realm *r, const struct room *room, char out[CODECS_TEXT]);
+/* All that are allowed, by commas. */
+void codecs_list(const struct realm *r, char out[CODECS_TEXT]);
 /* Those of a member's own list that are allowed, in its order; never empty. */
 void codecs_filter(const struct realm *r, struct slice list, char out[CODECS_TEXT]);
 /* Payload types of all that are allowed, and the extension that they need. */

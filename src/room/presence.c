@@ -140,7 +140,7 @@ void presence_focus(struct realm *r, struct room *room, bool show)
     char created[24];
     char codecs[CODECS_TEXT];
     (void)snprintf(created, sizeof created, "%lld", (long long)room->created_ms); /* fits */
-    codecs_list(r, room, codecs); /* members, alone or not, send nothing else */
+    codecs_list(r, codecs); /* members, alone or not, send nothing else */
     const char *const properties[][2] = {{"created-ms", created},
                                          {"support-terminate-restart", "true"},
                                          {"bridge-count", "1"},

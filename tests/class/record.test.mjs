@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { HOST, Participant, School, finish, sleep, test, until } from './harness.mjs';
 import { allSeeAll, joinOurs, joinStock, lookOurs } from './join.mjs';
+import { player, same } from './player.mjs';
 import { durationOf, lag, lips, manifest, monotonic, out, pictures, recordings, records, samples, tone } from './spool.mjs';
 
 const TONE = n => 300 + 130 * n;
@@ -19,33 +20,8 @@ const mark = name => { at[name] = Date.now() / 1000; };
 let id, story;
 const when = name => at[name] - story.startedAt / 1000;
 
-const player = {
-    open: p => p.goto(`https://${HOST}/recordings/${id}`),
-    ready: (p, seconds) => p.until('the player', () => document.querySelector('[data-testid=player]') !== null, seconds),
-    seek: (p, time) => p.eval(time => {
-        const bar = document.querySelector('[data-testid=seek]');
-        bar.value = String(time);
-        bar.dispatchEvent(new Event('input', { bubbles: true }));
-    }, time),
-    choose: (p, what, value) => p.eval((what, value) => {
-        const box = document.querySelector(`[data-testid=${what}]`);
-        const select = box.tagName === 'SELECT' ? box : box.querySelector('select');
-        select.value = value;
-        select.dispatchEvent(new Event('change', { bubbles: true }));
-    }, what, value),
-    play: async (p, on) => {
-        if (await p.eval(() => document.querySelector('[data-testid=player]').dataset.playing) !== String(on))
-            await p.click('[data-testid=play]');
-    },
-    time: p => p.eval(() => Number(document.querySelector('[data-testid=player]').dataset.time)),
-    numbers: p => p.eval(() => [...document.querySelectorAll('[data-testid=picture]')].map(box =>
-        window.__media.readVideo(box.querySelector('video'))?.number ?? null)),
-    tones: p => p.eval(() => [...new Set(window.__media.playedAudio().flatMap(t => window.__media.readAudio(t).map(f => f.number)))].sort()),
-};
-const same = (a, b) => JSON.stringify([...a].sort((x, y) => x - y)) === JSON.stringify([...b].sort((x, y) => x - y));
-
 async function playsRightly(p) {
-    await player.open(p);
+    await player.open(p, id);
     await player.ready(p, 30);
     const gallery = async (time, numbers, tones) => {
         await player.seek(p, time);
@@ -210,7 +186,7 @@ try {
     });
 
     await test('record: it plays within a minute of its end', school, async () => {
-        await player.open(teacher);
+        await player.open(teacher, id);
         await player.ready(teacher, 180);
         console.log(`playable ${(Date.now() / 1000 - at.stop).toFixed(1)} s after the stop`);
         story = manifest(school, id);

@@ -14,8 +14,9 @@ media = pathlib.Path(kept.name)
 SECONDS = 24
 
 
-def source(name, file, **more):
-    return {"name": name, "kind": "audio" if "-a" in name else "video", "layers": [{"file": str(media / file)}], **more}
+def source(name, file, then=None, **more):
+    layer = {"file": str(media / file), **({"then": then} if then else {})}
+    return {"name": name, "kind": "audio" if "-a" in name else "video", "layers": [layer], **more}
 
 
 def event(t, kind, **more):
@@ -125,6 +126,25 @@ def test_speaker_view(root):
         heard = lib.first_sound(samples, beep - 0.5, 1500)
         # A picture is shown at the next fortieth of a second, the test's encoder adds 6.5 ms.
         assert abs(heard - 0.0065 - flash) < 0.045, (heard, flash)
+
+
+def test_film_of_every_codec(root):
+    """One camera that goes through all of them."""
+    order = [("vp9", "red"), ("av1", "blue"), ("h264", "yellow"), ("vp8", "lime")]
+    for codec, color in order:
+        lib.make_picture(media / f"{codec}.mkv", color, 12, codec=codec)
+    people = [{"endpoint": name, "name": name, "sources": [
+        source(f"{name}-v0", f"{a}.mkv", then={"at": at, "file": str(media / f"{b}.mkv")})]}
+        for name, a, b, at in (("aaaa", "vp9", "av1", 4), ("bbbb", "h264", "vp8", 8))]
+    records = [event(0.1, "speaker", endpoint="aaaa"), event(6, "speaker", endpoint="bbbb")]
+    lib.make_spool(GEN, {"duration": 12, "people": people, "records": records}, root)
+    lib.run(RENDER, root, "tracks")
+    lib.run(RENDER, root, "mp4", {"width": 320, "height": 180, "fps": 10})
+    assert not lib.manifest(root)["troubles"], lib.manifest(root)["troubles"]
+    pictures = lib.decode_pictures(root / "out" / "video.mp4")
+    for t, (_, color) in zip((2, 5.5, 7.5, 10), order):
+        picture = [p for when, p in pictures if when <= t][-1]
+        assert lib.is_color(lib.pixel(picture, 16, 9), color), (t, color, lib.pixel(picture, 16, 9))
 
 
 def test_same_spool_same_film(root):

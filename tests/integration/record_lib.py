@@ -23,12 +23,20 @@ def probe(path, *what):
     return json.loads(out.stdout)
 
 
-def make_picture(path, color, seconds, size="320x180", rate=25, gop=50, flash=()):
-    """VP8 of one colour with a moving bar; white from each time of `flash` on for 0.2 s."""
+ENCODERS = {
+    "vp8": ["libvpx", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "400k"],
+    "vp9": ["libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-row-mt", "0", "-lag-in-frames", "0", "-b:v", "400k"],
+    "h264": ["libx264", "-preset", "veryfast", "-tune", "zerolatency", "-profile:v", "baseline", "-sc_threshold", "0", "-b:v", "400k"],
+    "av1": ["libaom-av1", "-usage", "realtime", "-cpu-used", "8", "-lag-in-frames", "0", "-b:v", "400k"],
+}
+
+
+def make_picture(path, color, seconds, size="320x180", rate=25, gop=50, flash=(), codec="vp8"):
+    """One colour with a moving bar; white from each time of `flash` on for 0.2 s."""
     white = "".join(f",drawbox=c=white:t=fill:enable='between(t,{t},{t + 0.199})'" for t in flash)
     ffmpeg("-f", "lavfi", "-i", f"color={color}:s={size}:r={rate}:d={seconds}", "-vf",
-           f"drawbox=x='mod(t*60,iw)':y=0:w=8:h=ih/8:c=black:t=fill{white},format=yuv420p", "-c:v", "libvpx",
-           "-deadline", "realtime", "-cpu-used", "8", "-b:v", "400k", "-g", str(gop), "-threads", "1", str(path))
+           f"drawbox=x='mod(t*60,iw)':y=0:w=8:h=ih/8:c=black:t=fill{white},format=yuv420p", "-c:v", *ENCODERS[codec],
+           "-g", str(gop), "-keyint_min", str(gop), "-threads", "1", str(path))
 
 
 def make_tone(path, hertz, seconds, beeps=None):

@@ -37,6 +37,9 @@ def make_media():
         lib.make_picture(media / f"{color}.webm", color, 20, flash=flash)
     for height, color in ((180, "red"), (360, "lime"), (720, "blue")):
         lib.make_picture(media / f"layer{height}.webm", color, 12, size=f"{height * 16 // 9}x{height}", gop=50)
+    for codec in CODECS:
+        lib.make_picture(media / f"{codec}.mkv", "lime", 8, size="640x360", flash=(3,), codec=codec)
+    lib.make_picture(media / "vp9-180.mkv", "blue", 8, codec="vp9")
     lib.make_tone(media / "beep.ogg", 1000, 20, beeps=(3, 7))
     lib.make_tone(media / "low.ogg", 440, 20)
 
@@ -150,6 +153,76 @@ def test_the_best_layer_wins(root):
     assert blue > 295, blue
 
 
+def codec_of(path):
+    [stream] = lib.probe(path, "-show_entries", "stream=codec_name,width,height")["streams"]
+    return stream
+
+
+CODECS = {"vp9": "webm", "h264": "mp4", "av1": "webm"}
+
+
+def test_every_codec_is_kept_as_it_came(root):
+    """Sizes of the packets force fragments: the white flash takes more than one."""
+    people = [{"endpoint": name, "name": name, "jitter_ms": 30, "sources": [source(f"{name}-v0", [file(f"{name}.mkv")])]} for name in CODECS]
+    for more in ({}, {"loss": 0.02, "repaired": 1, "seed": 5}, {"loss": 0.02, "repaired": 0, "seed": 7}):
+        here = root / str(more.get("seed", 0))
+        lib.make_spool(GEN, {"duration": 8, "people": people, **more}, here)
+        lib.run(RENDER, here, "tracks")
+        m = lib.manifest(here)
+        assert bool(m["troubles"]) == (more.get("repaired") == 0), m["troubles"]
+        for name, suffix in CODECS.items():
+            t = track(m, f"{name}-v0")
+            path = here / "out" / t["file"]
+            assert t["file"].endswith(suffix) and (t["width"], t["height"]) == (640, 360), t
+            found = codec_of(path)
+            assert (found["codec_name"], found["width"], found["height"]) == (name, 640, 360), found
+            assert_decodes(path)
+            pictures = lib.decode_pictures(path)
+            white = [at + t["start"] for at, p in pictures if lib.is_color(lib.pixel(p, 16, 12), "white")]
+            if more.get("repaired") == 0:
+                assert 20 < len(pictures) < 200, (name, len(pictures))
+                continue
+            assert len(pictures) == 200 and all(2.9 < at < 3.4 for at in white) and len(white) >= 4, (name, len(pictures), white)
+            if suffix == "mp4":
+                data = path.read_bytes()
+                assert 0 < data.find(b"moov") < data.find(b"mdat"), "the index does not stand in front"
+
+
+def test_a_codec_changes_on_the_way(root):
+    """The same stream, by its SSRC, goes over with a key frame: a file for each codec, without a hole."""
+    changes = [("red.webm", "vp9.mkv"), ("vp9.mkv", "h264.mkv"), ("h264.mkv", "av1.mkv"), ("av1.mkv", "red.webm")]
+    names = {"red.webm": "vp8", "vp9.mkv": "vp9", "h264.mkv": "h264", "av1.mkv": "av1"}
+    people = [{"endpoint": f"e{i}", "name": "E", "sources": [
+        source(f"e{i}-v0", [{**file(a), "then": {"at": 4, **file(b)}}])]} for i, (a, b) in enumerate(changes)]
+    lib.make_spool(GEN, {"duration": 8, "people": people}, root)
+    lib.run(RENDER, root, "tracks")
+    m = lib.manifest(root)
+    assert not m["troubles"], m["troubles"]
+    for i, pair in enumerate(changes):
+        tracks = [t for t in m["tracks"] if t["source"] == f"e{i}-v0"]
+        assert [codec_of(root / "out" / t["file"])["codec_name"] for t in tracks] == [names[n] for n in pair], tracks
+        assert abs(tracks[0]["end"] - tracks[1]["start"]) < 0.15 and abs(tracks[1]["start"] - 4) < 0.1, tracks
+        for t in tracks:
+            assert_decodes(root / "out" / t["file"])
+            assert len(lib.decode_pictures(root / "out" / t["file"])) == 100, t
+
+
+def test_layers_of_one_stream_make_one_picture(root):
+    """VP9: a key picture brings all layers, those after it only the one that is kept."""
+    layers = [file("vp9-180.mkv"), file("vp9.mkv")]
+    lib.make_spool(GEN, {"duration": 8, "people": [{"endpoint": "aaaa", "name": "Ann", "sources": [
+        source("aaaa-v0", layers, svc=True)]}]}, root)
+    lib.run(RENDER, root, "tracks")
+    m = lib.manifest(root)
+    assert not m["troubles"], m["troubles"]
+    t = track(m, "aaaa-v0")
+    packets = lib.probe(root / "out" / t["file"], "-show_entries", "packet=pts_time")["packets"]
+    assert len(packets) == 200, len(packets)
+    shown = {round(at, 2): p for at, p in lib.decode_pictures(root / "out" / t["file"])}
+    lime = sum(lib.is_color(lib.pixel(p, 16, 12), "lime") for p in shown.values())
+    assert lime >= 190, lime  # the small layer is blue
+
+
 def test_torn_spool_gives_the_rest(root):
     spool = lib.make_spool(GEN, two_people(), root)
     first, second, *_ = sorted(spool.iterdir())
@@ -216,8 +289,8 @@ def test_another_bridge_takes_over(root):
     bob = {"endpoint": "bbbb", "name": "Bob", "sources": [source("bbbb-v0", layers[1], number=1, announce=False, spans=[[10, 20]])]}
     records = [{"t": 10, "kind": "begin", "json": {"version": 1, "recording": "r1", "wall_ms": 1700000010000, "boot": "b2"}},
                {"t": 10, "kind": "gap", "json": {"reason": "bridge", "from_us": 0, "to_us": 5010000000}},
-               {"t": 10, "kind": "source", "json": {"source": 1, "name": "bbbb-v0", "endpoint": "bbbb", "codec": "vp8"}},
-               {"t": 10, "kind": "source", "json": {"source": 2, "name": "aaaa-v0", "endpoint": "aaaa", "codec": "vp8"}}]
+               {"t": 10, "kind": "source", "json": {"source": 1, "name": "bbbb-v0", "endpoint": "bbbb", "kind": "video"}},
+               {"t": 10, "kind": "source", "json": {"source": 2, "name": "aaaa-v0", "endpoint": "aaaa", "kind": "video"}}]
     lib.make_spool(GEN, {"duration": 20, "people": [ann, bob], "records": records}, root)
     lib.run(RENDER, root, "tracks")
     m = lib.manifest(root)

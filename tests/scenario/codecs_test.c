@@ -454,6 +454,63 @@ static void a_recording_holds_the_layers_it_wants(void **state)
     }
 }
 
+struct taken {
+    unsigned packets;
+    unsigned changes; /* of the payload type */
+    uint8_t type;
+    uint16_t sequence;
+};
+
+/* Of what the feed has now, numbers without a hole. */
+static void take_feed(struct feed *feed, usec_t now, struct taken *taken)
+{
+    struct slice out[FEED_READ_SLICES];
+    struct feed_record record;
+    struct rtp_packet packet;
+    size_t len;
+    assert_int_equal(feed_read(feed, now, out), 1);
+    size_t all = out[0].len;
+    for (struct slice rest = out[0]; rest.len > 0; rest = slice_sub(rest, len, rest.len)) {
+        assert_int_equal(feed_parse(rest, &record, &len), 0);
+        if (record.kind != FEED_RTP)
+            continue;
+        assert_int_equal(rtp_parse(record.payload, &packet), 0);
+        assert_true(taken->packets++ == 0 || packet.sequence == (uint16_t)(taken->sequence + 1));
+        taken->sequence = packet.sequence;
+        taken->changes += packet.payload_type != taken->type;
+        taken->type = packet.payload_type;
+    }
+    feed_advance(feed, all);
+}
+
+/* By one SSRC the numbers go on. */
+static void a_recording_goes_over_to_another_codec(void **state)
+{
+    (void)state;
+    static struct hall h;
+    const struct layered_mode modes[] = {VP9_KEY, AV1_KEY, VP9_FULL};
+    struct taken taken = {0};
+    open_hall(&h, modes[0], CLEAN, CLEAN);
+    look(&h.pupils[0], 720, -1);
+    run(&h, USEC_PER_SEC);
+    struct feed *feed = feed_new(h.now, &(struct feed_setup){"c", "r", 1, 1000, 0});
+    assert_non_null(feed);
+    assert_int_equal(feed_attach(feed, h.now, 0), 0);
+    conference_set_feed(h.conference, h.now, feed, false);
+    for (unsigned m = 0; m < ARRAY_LEN(modes); m++) {
+        if (m > 0)
+            layered_sender_change(&h.sender, modes[m]);
+        run(&h, 3 * USEC_PER_SEC);
+        take_feed(feed, h.now, &taken);
+        assert_int_equal(taken.type, modes[m].codec->payload_type);
+    }
+    conference_set_feed(h.conference, h.now, NULL, false);
+    assert_int_equal(taken.changes, ARRAY_LEN(modes));
+    assert_true(taken.packets > 500);
+    feed_free(&feed);
+    close_hall(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +522,7 @@ int main(void)
         cmocka_unit_test(a_structure_that_comes_late_opens_what_waits),
         cmocka_unit_test(a_spatial_layer_that_stops_is_replaced),
         cmocka_unit_test(a_recording_holds_the_layers_it_wants),
+        cmocka_unit_test(a_recording_goes_over_to_another_codec),
     };
     const char *only = getenv("DARASA_TEST");
     if (only)

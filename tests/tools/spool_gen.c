@@ -6,10 +6,12 @@
  *    "sources": [{"name", "kind": "audio"/"video", "videoType", "number", "reports": bool,
  *                 "ppm": of the media clock, "spans": [[from, to], ...],
  *                 "early": s its media began before the recording; what is that old comes at 0,
- *                 "layers": [{"file": any VP8 or Opus file} or
+ *                 "layers": [{"file": any VP8, VP9, H.264, AV1 or Opus file,
+ *                             "then": {"at": s, "file": what goes on from its key frame there}} or
  *                            {"fps","kbps","key_every","width","height"} or {"bytes": per 20
  * ms}]}]}], "records": [{"t": s, "kind": "event"/"gap"/"begin", "json": {...}}]} With "layered":
- * true the video carries TL0PICIDX and two temporal layers in its descriptors. */
+ * true VP8 carries TL0PICIDX and two temporal layers in its descriptors. With "svc": true the
+ * layers, of VP9, are one stream: those below the top have key pictures only. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -19,14 +21,15 @@
 #include <unistd.h>
 
 #include <jansson.h>
+#include <libavcodec/bsf.h>
 #include <libavformat/avformat.h>
 
 #include "proto/feed_format.h"
 #include "proto/opus.h"
 #include "proto/rtp.h"
-#include "proto/vp8.h"
 
-#define MTU 1150
+#include "spool_pack.h"
+
 #define PIECE_SIZE ((uint64_t)64 * 1024 * 1024)
 #define PIECE_TIME (10 * USEC_PER_SEC)
 #define BASE_TIME (5000 * USEC_PER_SEC)
@@ -37,16 +40,18 @@ struct packet {
     usec_t arrival;
     uint64_t order;
     struct feed_record record;
-    uint8_t bytes[MTU + 64];
+    uint8_t bytes[SPOOL_PACK_MTU + 64];
 };
 
 struct layer {
     const struct source *source;
     uint32_t ssrc;
     uint16_t seq;
-    uint16_t picture_id;
-    uint8_t tl0;
     AVFormatContext *in;
+    AVBSFContext *annexb; /* H.264 */
+    const char *then_file;
+    usec_t then_at; /* USEC_NEVER: no other file follows */
+    struct spool_pack pack;
     AVPacket *av;
     usec_t capture; /* of the frame to be sent next; USEC_NEVER: none left */
     uint64_t frame;
@@ -67,6 +72,7 @@ struct source {
     bool video;
     bool reports;
     bool layered;
+    bool svc;
     double ppm;
     usec_t early;
     usec_t spans[SPANS_MAX][2];
@@ -234,20 +240,25 @@ static uint32_t rtp_time(const struct layer *layer, usec_t capture)
     return (uint32_t)(int64_t)(ticks + 4e9 + layer->ssrc); /* near the wrap */
 }
 
-static void send_rtp(struct layer *layer, bool marker, const struct vp8_descriptor *descriptor,
-                     struct slice data)
+/* In a stream of several layers the first has the numbers. */
+static struct layer *numbers_of(struct layer *layer)
+{
+    struct source *source = (struct source *)(uintptr_t)layer->source;
+    return source->svc ? &source->layers[0] : layer;
+}
+
+static void send_rtp(struct layer *layer, uint8_t type, bool marker, struct slice payload)
 {
     struct packet *packet = new_packet(layer, FEED_RTP, layer->capture);
     struct writer w = writer_of(packet->bytes, sizeof(packet->bytes));
-    const struct rtp_header header = {.payload_type = layer->source->video ? 100 : 111,
+    struct layer *numbers = numbers_of(layer);
+    const struct rtp_header header = {.payload_type = type,
                                       .marker = marker,
-                                      .sequence = layer->seq++,
-                                      .timestamp = rtp_time(layer, layer->capture),
-                                      .ssrc = layer->ssrc};
+                                      .sequence = numbers->seq++,
+                                      .timestamp = rtp_time(numbers, layer->capture),
+                                      .ssrc = numbers->ssrc};
     rtp_put_header(&w, &header, NULL, 0);
-    if (descriptor)
-        vp8_put(&w, descriptor);
-    writer_bytes(&w, data);
+    writer_bytes(&w, payload);
     packet->record.payload.len = writer_len(&w);
     if (dice() < gen.loss) {
         if (dice() >= gen.repaired) {
@@ -274,25 +285,27 @@ static void send_report(struct layer *layer)
     push(packet);
 }
 
-static void send_vp8(struct layer *layer)
+static void on_payload(void *arg, bool marker, struct slice payload)
 {
-    layer->picture_id = (uint16_t)((layer->picture_id + 1) & 0x7fff);
-    bool upper = layer->source->layered && layer->frame % 2;
-    if (!upper)
-        layer->tl0++;
-    for (size_t at = 0; at < layer->data.len; at += MTU) {
-        struct vp8_descriptor d = {.start = at == 0,
-                                   .has_picture_id = true,
-                                   .long_picture_id = true,
-                                   .picture_id = layer->picture_id,
-                                   .has_tl0 = layer->source->layered,
-                                   .tl0 = layer->tl0,
-                                   .has_tid = layer->source->layered,
-                                   .tid = upper ? 1 : 0,
-                                   .sync = upper};
-        struct slice part = slice_sub(layer->data, at, MTU);
-        send_rtp(layer, at + part.len == layer->data.len, &d, part);
-    }
+    struct layer *layer = arg;
+    send_rtp(layer, layer->pack.payload_type, marker, payload);
+}
+
+static void send_video(struct layer *layer)
+{
+    const struct source *source = layer->source;
+    size_t place = (size_t)(layer - source->layers);
+    bool top = !source->svc || place + 1 == source->layer_count;
+    if (!layer->key && !top)
+        return;
+    struct spool_picture picture = {.data = layer->data,
+                                    .key = layer->key,
+                                    .upper = source->layered && layer->frame % 2,
+                                    .layered = source->layered,
+                                    .spatial = source->svc ? (uint8_t)place : 0,
+                                    .svc = source->svc,
+                                    .last = top};
+    spool_pack(&layer->pack, &picture, on_payload, layer);
 }
 
 static bool is_sent(const struct source *source, usec_t time)
@@ -329,17 +342,51 @@ static void next_dummy(struct layer *layer)
     layer->dummy[0] = layer->key ? 0x10 : 0x11;
 }
 
-static void next_of_file(struct layer *layer)
+static void open_file(struct layer *layer, const char *file)
+{
+    avformat_close_input(&layer->in);
+    av_bsf_free(&layer->annexb);
+    if (avformat_open_input(&layer->in, file, NULL, NULL) < 0)
+        die("cannot open a media file");
+    const AVCodecParameters *par = layer->in->streams[0]->codecpar;
+    if (layer->source->video && !spool_pack_codec(&layer->pack, par->codec_id))
+        die("not a codec of ours");
+    if (par->codec_id != AV_CODEC_ID_H264)
+        return;
+    const AVBitStreamFilter *filter = av_bsf_get_by_name("h264_mp4toannexb");
+    if (!filter || av_bsf_alloc(filter, &layer->annexb) < 0 ||
+        avcodec_parameters_copy(layer->annexb->par_in, par) < 0 || av_bsf_init(layer->annexb) < 0)
+        die("H.264 cannot be read");
+}
+
+static bool read_frame(struct layer *layer)
 {
     av_packet_unref(layer->av);
-    if (av_read_frame(layer->in, layer->av) < 0) {
-        layer->capture = USEC_NEVER;
-        return;
-    }
+    if (av_read_frame(layer->in, layer->av) < 0)
+        return false;
     AVRational base = layer->in->streams[0]->time_base;
     layer->capture = av_rescale_q(layer->av->pts, base, (AVRational){1, 1000000});
     layer->key = layer->av->flags & AV_PKT_FLAG_KEY;
+    if (layer->annexb && (av_bsf_send_packet(layer->annexb, layer->av) < 0 ||
+                          av_bsf_receive_packet(layer->annexb, layer->av) < 0))
+        die("H.264 cannot be read");
     layer->data = slice_of(layer->av->data, (size_t)layer->av->size);
+    return true;
+}
+
+static void next_of_file(struct layer *layer)
+{
+    bool good = read_frame(layer);
+    if (good && layer->capture >= layer->then_at) {
+        usec_t from = layer->then_at;
+        layer->then_at = USEC_NEVER;
+        open_file(layer, layer->then_file);
+        do
+            good = read_frame(layer);
+        while (good && (layer->capture < from || !layer->key));
+    }
+    if (!good)
+        layer->capture = USEC_NEVER;
 }
 
 static void next_frame(struct layer *layer)
@@ -360,9 +407,9 @@ static void next_frame(struct layer *layer)
 static void send_frame(struct layer *layer)
 {
     if (layer->source->video)
-        send_vp8(layer);
+        send_video(layer);
     else
-        send_rtp(layer, false, NULL, layer->data);
+        send_rtp(layer, 111, false, layer->data);
     if (layer->source->reports &&
         (layer->reported < 0 || layer->capture - layer->reported >= REPORT_EVERY))
         send_report(layer);
@@ -385,15 +432,21 @@ static void read_layer(struct source *source, json_t *json)
         .width = (int)number_of(json, "width", 640),
         .height = (int)number_of(json, "height", 360),
         .reported = -1,
+        .then_at = USEC_NEVER,
+        .pack = {.payload_type = 100},
     };
+    json_t *then = json_object_get(json, "then");
+    layer->then_file = json_string_value(json_object_get(then, "file"));
+    if (then)
+        layer->then_at = (usec_t)(number_of(then, "at", 0) * 1e6);
     layer->dummy = malloc((size_t)(layer->kbps * 125 / layer->fps * 4) + 64);
     layer->av = av_packet_alloc();
     if (!layer->dummy || !layer->av)
         die("memory");
     for (size_t i = 0; i < (size_t)(layer->kbps * 125 / layer->fps * 4) + 64; i++)
         layer->dummy[i] = (uint8_t)(i * 7 + source->number);
-    if (file && avformat_open_input(&layer->in, file, NULL, NULL) < 0)
-        die("cannot open a media file");
+    if (file)
+        open_file(layer, file);
     next_frame(layer);
 }
 
@@ -414,10 +467,10 @@ static void read_spans(struct source *source, const json_t *json)
 
 static json_t *announce(const json_t *source, const json_t *person, bool video, uint32_t number)
 {
-    return json_pack("{s:i,s:O,s:O,s:s,s:s,s:s,s:i,s:s}", "source", (int)number, "name",
+    return json_pack("{s:i,s:O,s:O,s:s,s:s,s:s*,s:i,s:s}", "source", (int)number, "name",
                      json_object_get(source, "name"), "endpoint",
                      json_object_get(person, "endpoint"), "person", "", "kind",
-                     video ? "video" : "audio", "codec", video ? "vp8" : "opus", "clock",
+                     video ? "video" : "audio", "codec", video ? NULL : "opus", "clock",
                      video ? 90000 : 48000, "videoType",
                      json_object_get(source, "videoType")
                          ? json_string_value(json_object_get(source, "videoType"))
@@ -437,6 +490,7 @@ static struct source *read_source(const json_t *json, const json_t *person_json,
     source->video = strcmp(kind, "video") == 0;
     source->reports = !json_is_false(json_object_get(json, "reports"));
     source->layered = json_is_true(json_object_get(json, "layered"));
+    source->svc = json_is_true(json_object_get(json, "svc"));
     source->ppm = number_of(json, "ppm", 0);
     source->early = (usec_t)(number_of(json, "early", 0) * 1e6);
     read_spans(source, json);
@@ -501,6 +555,7 @@ static void release(struct source **sources, size_t count)
         for (size_t l = 0; l < sources[i]->layer_count; l++) {
             struct layer *layer = &sources[i]->layers[l];
             avformat_close_input(&layer->in);
+            av_bsf_free(&layer->annexb);
             av_packet_free(&layer->av);
             free(layer->dummy);
         }

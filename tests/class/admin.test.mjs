@@ -17,6 +17,13 @@ async function setPassword(p) {
     await p.until('signed in', () => document.querySelector('[data-testid=user-menu]') !== null);
 }
 
+// Chooses from a list, as somebody who uses the keyboard.
+function choose(id, value) {
+    const select = document.querySelector(`[data-testid=${id}]`);
+    select.value = value;
+    select.dispatchEvent(new Event('change', { bubbles: true }));
+}
+
 async function fill(p, fields) {
     for (const [id, value] of Object.entries(fields)) {
         await p.eval(id => document.querySelector(`[data-testid=${id}]`).select?.(), id);
@@ -36,8 +43,13 @@ try {
         await page(admin, '/admin');
         await admin.click('[data-testid=organisation]');
         await fill(admin, { 'organisation-name': 'Hill School' });
+        await admin.eval(choose, 'organisation-profile', 'light');
+        await admin.screenshot('admin-organisation');
         await admin.click('[data-testid=organisation-save]');
         await admin.until('the new name', () => document.querySelector('.organisation')?.textContent === 'Hill School');
+        const { organisation } = await admin.eval(async () => (await fetch('/api/me')).json());
+        if (organisation.profile !== 'light')
+            throw new Error(JSON.stringify(organisation));
     });
     await test('admin: a new person signs in by the link, once', school, async () => {
         await admin.click('[data-testid=new-person]');
@@ -77,6 +89,7 @@ try {
             select.dispatchEvent(new Event('change', { bubbles: true }));
         });
         await admin.click('[data-testid=may-private]');
+        await admin.eval(choose, 'class-profile', 'voice');
         await admin.screenshot('admin-class');
         const before = await admin.eval(() => document.querySelector('[data-testid=may-private]').checked);
         await admin.click('[data-testid=class-save]');
@@ -84,7 +97,10 @@ try {
             await page(pupil, '/');
             return (await text(pupil, '[data-testid=class-card] h3')).includes('Roots and stems');
         });
-        const policy = await admin.eval(async () => (await (await fetch('/api/classes')).json()).classes.find(c => c.title === 'Roots and stems').policy);
+        const { policy, profile } = await admin.eval(async () =>
+            (await (await fetch('/api/classes')).json()).classes.find(c => c.title === 'Roots and stems'));
+        if (profile !== 'voice')
+            throw new Error(`another profile was stored: ${profile}`);
         if (policy.pupils.private !== before || !policy.pupils.microphone)
             throw new Error(`another policy was stored: ${JSON.stringify(policy)}`);
     });
@@ -96,7 +112,7 @@ try {
             const rows = [...document.querySelectorAll('[data-testid=audit] tbody tr')].map(row => [...row.children].slice(1).map(cell => cell.textContent).join(' '));
             return rows.length > 0 && rows;
         });
-        for (const wanted of ['Administrator renamed the school', 'Administrator added a person Almaz Tesfaye', 'Almaz Tesfaye set a password',
+        for (const wanted of ['Administrator changed the school’s settings', 'Administrator added a person Almaz Tesfaye', 'Almaz Tesfaye set a password',
             'Administrator added a class Roots and stems'])
             if (!rows.some(row => row.startsWith(wanted)))
                 throw new Error(`nothing says "${wanted}": ${rows.join('; ')}`);

@@ -183,6 +183,7 @@ const ar: Catalogue = {
   'next-page': 'الصفحة التالية',
   'tap-for-sound': 'شغّل الصوت',
   'video-paused': 'توقفت الصورة لأن الاتصال بطيء',
+  'video-unsent': 'صورتك لا تُرسل: الصوت فقط',
   'line-starting': 'الصوت أولًا. تصل الصور بعد لحظة إن سمح الإنترنت.',
   'line-smaller': 'الإنترنت بطيء الآن، لذلك الصور أصغر أو أقل. الصوت كامل.',
   'line-sound': 'الإنترنت بطيء جدًا الآن. أوقفنا الصور لتبقى الأصوات.',
@@ -386,7 +387,7 @@ const ar: Catalogue = {
   'audit-class-close': 'إغلاق حصة',
   'audit-class-people': 'تغيير أعضاء حصة',
   'audit-class-delete': 'حذف حصة',
-  'audit-organisation-change': 'تغيير اسم المدرسة',
+  'audit-organisation-change': 'غيّر إعدادات المدرسة',
   'audit-export': 'تنزيل جدول',
 
   'attendance-empty': 'لم يحضر أحد هذه الحصة بعد.',

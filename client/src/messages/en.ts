@@ -175,6 +175,7 @@ const en = {
   'next-page': 'Next page',
   'tap-for-sound': 'Turn on sound',
   'video-paused': 'Picture paused, connection is slow',
+  'video-unsent': 'Your picture is not sent: sound only',
   'line-starting': 'Sound comes first. Pictures follow in a moment, if your internet can carry them.',
   'line-smaller': 'Your internet is slow just now, so pictures are smaller or fewer. You hear everything.',
   'line-sound': 'Your internet is very slow just now. Pictures are off, so that the voices stay.',
@@ -384,7 +385,7 @@ const en = {
   'audit-class-close': 'closed a class',
   'audit-class-people': 'changed who is in a class',
   'audit-class-delete': 'deleted a class',
-  'audit-organisation-change': 'renamed the school',
+  'audit-organisation-change': 'changed the school’s settings',
   'audit-export': 'downloaded a table',
 
   // attendance

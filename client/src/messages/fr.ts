@@ -175,6 +175,7 @@ const fr: Catalogue = {
   'next-page': 'Page suivante',
   'tap-for-sound': 'Activer le son',
   'video-paused': 'Image en pause, la connexion est lente',
+  'video-unsent': 'Votre image n’est pas envoyée : le son seul',
   'line-starting': 'Le son d’abord. Les images suivent dans un instant, si internet le permet.',
   'line-smaller': 'Internet est lent en ce moment : les images sont plus petites ou moins nombreuses. Le son est complet.',
   'line-sound': 'Internet est très lent en ce moment. Les images sont coupées pour que les voix restent.',
@@ -374,7 +375,7 @@ const fr: Catalogue = {
   'audit-class-close': 'a fermé un cours',
   'audit-class-people': 'a changé les membres d’un cours',
   'audit-class-delete': 'a supprimé un cours',
-  'audit-organisation-change': 'a renommé l’école',
+  'audit-organisation-change': 'a changé les réglages de l’école',
   'audit-export': 'a téléchargé un tableau',
 
   'attendance-empty': 'Personne n’est encore venu à ce cours.',

@@ -39,6 +39,8 @@ export interface TileProps {
   track: MediaStreamTrack | null;
   /** The bridge has no room for this picture now. */
   paused: boolean;
+  /** One's own that nobody gets, for the class or this device keeps to sound. */
+  unsent: boolean;
   speaking: boolean;
   pinned: boolean;
   large?: boolean;
@@ -83,6 +85,7 @@ export function Tile(props: TileProps) {
         </div>
       )}
       {wanted && props.paused && <p class="tile-note">{t('video-paused')}</p>}
+      {wanted && props.unsent && <p class="tile-note" data-testid="unsent">{t('video-unsent')}</p>}
       {!person.connected && <p class="tile-note">{t('connection-lost')}</p>}
       {props.reaction && <span class="tile-reaction" aria-hidden="true">{REACTIONS[props.reaction] ?? ''}</span>}
       {person.handAt > 0 && !isScreen && (

@@ -115,6 +115,7 @@ try {
     const networks6 = [
         ['IPv6', null, { protocol: 'udp', remote: PUBLIC6 }],
         ['IPv6 without UDP', { tcp: [443, 10000] }, { protocol: 'tcp', remote: PUBLIC6 }],
+        ['IPv6 with TCP 443 alone', { tcp: [443] }, { type: 'relay', relay: 'tls' }],
     ];
     for (const [index, [what, ports, way]] of networks6.entries())
         await test(`only ${what}: a pupil joins, all see and hear all`, school, async () => {
@@ -127,6 +128,22 @@ try {
                 await leaveOurs(third);
             }
         });
+    await test('only IPv6 with UDP to the relay: relayed by IPv6 on both sides', school, async () => {
+        school.network.only(third.space, { tcp: [443], udp: [3478] });
+        // The browser looks names of UDP relays up by DNS, which there is none of here.
+        await third.eval(address => {
+            const Known = window.RTCPeerConnection;
+            window.RTCPeerConnection = function (config) {
+                const iceServers = config.iceServers.map(s => ({ ...s, urls: s.urls.replace(/^turn:[^:]+/, `turn:[${address}]`) }))
+                    .filter(s => s.urls.endsWith('udp'));
+                return new Known({ ...config, iceServers });
+            };
+            window.RTCPeerConnection.prototype = Known.prototype;
+        }, PUBLIC6);
+        await rejoinOurs(third);
+        await allSeeAll(until, [teacher, third]);
+        await travelsBy(third, { type: 'relay', relay: 'udp', address: PUBLIC6, remote: PUBLIC6 });
+    });
 } catch (error) {
     await test('reach', school, () => { throw error; });
 } finally {

@@ -36,8 +36,9 @@
 
 struct turn {
     struct supervisor *super;
-    int directory; /* DATA/turn: ours, readable for its group */
-    uid_t uid;     /* (uid_t)-1: we are no root, it is who we are */
+    struct address inside; /* where turn_connect finds it */
+    int directory;         /* DATA/turn: ours, readable for its group */
+    uid_t uid;             /* (uid_t)-1: we are no root, it is who we are */
     gid_t gid;
     pid_t pid; /* 0: not running */
     struct loop_io exit_io;
@@ -67,16 +68,31 @@ static void put_address(struct buf *text, const char *key, const struct address 
     buf_printf(text, "%s=%.*s\n", key, SLICE_ARG(s));
 }
 
-static void put_addresses(struct supervisor *super, struct buf *text)
+/* Whom it relays for without a wish gets a relay of the family by which he came: one that we have.
+ */
+static struct address inside_address(const struct supervisor *super, const struct address *local,
+                                     size_t count)
 {
+    uint16_t port = (uint16_t)config_number(super->config, "turn.port");
+    bool v4 = count == 0;
+    for (size_t i = 0; i < count; i++)
+        v4 |= address_is_v4(&local[i]);
+    struct address v6 = {.ip = {[15] = 1}, .port = port};
+    return v4 ? address_v4(127, 0, 0, 1, port) : v6;
+}
+
+static void put_addresses(struct turn *turn, struct buf *text)
+{
+    struct supervisor *super = turn->super;
     struct address local[ADDRESSES_MAX];
     size_t count = ports_media_addresses(super, local, ADDRESSES_MAX);
+    turn->inside = inside_address(super, local, count);
     json_t *item;
     size_t i;
     /* What is both denied and allowed is allowed. */
     buf_add_str(text, "denied-peer-ip=0.0.0.0-255.255.255.255\n"
                       "denied-peer-ip=::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff\n");
-    buf_add_str(text, "listening-ip=127.0.0.1\n"); /* for turn_connect */
+    put_address(text, "listening-ip", &turn->inside);
     for (size_t k = 0; k < count; k++) {
         put_address(text, "listening-ip", &local[k]);
         put_address(text, "relay-ip", &local[k]);
@@ -112,7 +128,7 @@ static int write_config(struct turn *turn)
         "no-stdout-log\nsimple-log\nlog-file=/dev/null\npidfile=/dev/null\nuserdb=%s/turn/none\n",
         (int)config_number(super->config, "turn.port"), config_text(super->config, "host"),
         super->turn_secret, ALLOCATIONS_PER_PERSON, ALLOCATIONS, SPEED_MAX, super->data);
-    put_addresses(super, &text);
+    put_addresses(turn, &text);
     int err = text.failed ? ERR_MEMORY : write_file(turn, "turnserver.conf", buf_slice(&text));
     if (text.data)
         explicit_bzero(text.data, text.cap);
@@ -270,10 +286,8 @@ void turn_close(struct supervisor *super)
 void turn_connect(struct unit *edge)
 {
     struct supervisor *super = edge->super;
-    struct address at =
-        address_v4(127, 0, 0, 1, (uint16_t)config_number(super->config, "turn.port"));
     int fd = -1;
-    if (super->turn && tcp_connect(&at, &fd) < 0)
+    if (super->turn && tcp_connect(&super->turn->inside, &fd) < 0)
         log_warn("relay not reached");
     json_t *message = json_pack("{s:s}", "type", "relay");
     unit_send(edge, message, &fd, fd >= 0);

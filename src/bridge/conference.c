@@ -8,6 +8,8 @@
 #include "proto/offer.h"
 #include "proto/red.h"
 
+#define SOUND_COST (5 * USEC_PER_MSEC)
+#define SOUND_BURST USEC_PER_SEC
 #define REFRESH_INTERVAL (100 * USEC_PER_MSEC)
 #define IDLE_AFTER (2 * USEC_PER_SEC)
 
@@ -507,10 +509,25 @@ static bool wakes_layer(const struct source *s, const struct ring_packet *entry)
     return s->bps[layer] == 0 || entry->facts.key;
 }
 
+/* Every packet of sound goes to everybody at once; more than 200 a second are no sound. */
+static bool sound_too_fast(struct conference *c, usec_t now, struct source *s)
+{
+    if (s->state.kind != CONFERENCE_AUDIO)
+        return false;
+    if (!policer_open(&s->sound, now, SOUND_BURST)) {
+        c->counters.over_rate++;
+        return true;
+    }
+    policer_charge(&s->sound, now, SOUND_COST);
+    return false;
+}
+
 static int take_packet(struct conference *c, usec_t now, struct source *s, unsigned stream,
                        const struct rtp_packet *packet, bool repaired)
 {
     uint32_t number;
+    if (sound_too_fast(c, now, s))
+        return ERR_LIMIT;
     int err = source_input(s, now, stream, packet, repaired, &number);
     if (err) {
         *(err == ERR_EXISTS ? &c->counters.duplicates : &c->counters.malformed) += 1;

@@ -84,6 +84,7 @@ struct conference_counters {
     uint64_t unknown_ssrc;  /* no source with that SSRC */
     uint64_t duplicates;    /* seen before */
     uint64_t repaired;      /* came by RTX or RED */
+    uint64_t over_rate;     /* sound that came faster than sound is */
     uint64_t withheld;      /* muted, blocked or switched off */
     uint64_t unheard;       /* sound not passed on: silence, or others were louder */
     uint64_t nacks_sent;    /* sequence numbers asked for */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "bridge/policer.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
 #include "proto/stun.h"
@@ -34,6 +35,9 @@
 #define WORSE_AFTER_MISSED 2
 /* Wrong messages answered by work (a hash each) per second; beyond it only known paths count. */
 #define FAILURES_PER_SEC 100
+/* Of genuine checks 200 in a second are answered: 16 paths, each twelve times. */
+#define CHECK_COST (5 * USEC_PER_MSEC)
+#define CHECK_BURST USEC_PER_SEC
 #define OUTPUT_MAX 16
 /* All of those with usual names; each may be STUN_MESSAGE_MAX. */
 #define OUTPUT_BYTES 2560
@@ -104,6 +108,7 @@ struct ice {
     unsigned role_switches;
     unsigned failures; /* in the second that began at failures_since */
     usec_t failures_since;
+    struct policer checks;
     struct ice_counters counters;
     struct output output[OUTPUT_MAX]; /* those from output_next on wait to be polled */
     unsigned output_next;
@@ -642,12 +647,14 @@ static int input(struct ice *ice, usec_t now, const struct path *path,
     if (!is_for(&ice->now.local, message) &&
         (!ice->before || !is_for(&ice->before->local, message)))
         return ERR_AUTH;
+    policer_charge(&ice->checks, now, CHECK_COST);
     return input_request(ice, now, path, message);
 }
 
 int ice_input(struct ice *ice, usec_t now, const struct path *path, struct slice datagram)
 {
-    if (too_many_failures(ice, now) && !ice_knows(ice, path)) {
+    if ((too_many_failures(ice, now) && !ice_knows(ice, path)) ||
+        !policer_open(&ice->checks, now, CHECK_BURST)) {
         ice->counters.limited++;
         return ERR_LIMIT;
     }

@@ -10,6 +10,7 @@
 
 #include "bridge/conference.h"
 #include "bridge/meter.h"
+#include "bridge/policer.h"
 #include "bridge/rewrite.h"
 #include "bridge/target.h"
 #include "bridge/voices.h"
@@ -78,7 +79,8 @@ struct source {
     uint32_t index;                 /* in the conference */
     uint32_t owner;                 /* seat */
     uint32_t feed_number;
-    struct voice voice; /* audio */
+    struct voice voice;   /* audio */
+    struct policer sound; /* audio: so many packets a second and no more */
     struct ring ring;
     struct source_stream *streams; /* as many as the state has layers */
     struct source_layer layers[CONFERENCE_LAYERS_MAX];

@@ -2,7 +2,15 @@
 
 #include <stdlib.h>
 
+#include "bridge/policer.h"
 #include "crypto/hash.h"
+
+/* What an endpoint may send, far above what its sources need: 5,000 packets or 20 Mb/s of media,
+ * 500 packets of RTCP and 50 datagrams of DTLS in a second, and as much again at once for a while.
+ */
+enum { MEDIA_COST = 200, MEDIA_BITS_PER_USEC = 20, RTCP_COST = 2000, DTLS_COST = 20000 };
+#define MEDIA_BURST (USEC_PER_SEC / 2)
+#define DTLS_BURST USEC_PER_SEC
 
 struct transport {
     struct ice *ice;
@@ -14,6 +22,8 @@ struct transport {
     usec_t awaited_since; /* the peer's credentials came; 0: not yet */
     bool has_dtls_path;
     struct path dtls_path; /* where DTLS last came from: answers go there while none is selected */
+    bool policed;          /* the bridge's side; what comes from a bridge is not */
+    struct policer media, rtcp, handshake;
     struct transport_counters counters;
 };
 
@@ -23,6 +33,7 @@ int transport_new(const struct transport_config *config, struct transport **ret_
     if (!t)
         return ERR_MEMORY;
     t->engine = config->srtp;
+    t->policed = !config->client;
     struct ice_config ice = {
         .ufrag = config->ufrag,
         .pwd = config->pwd,
@@ -124,6 +135,11 @@ static int input_dtls(struct transport *t, usec_t now, const struct path *path,
         t->counters.unknown_path++;
         return ERR_AUTH;
     }
+    if (t->policed && !policer_open(&t->handshake, now, DTLS_BURST)) {
+        t->counters.limited++;
+        return ERR_LIMIT;
+    }
+    policer_charge(&t->handshake, now, DTLS_COST);
     t->dtls_path = *path;
     t->has_dtls_path = true;
     int err = dtls_input(t->dtls, now, datagram);
@@ -143,6 +159,11 @@ static void count_refusal(struct transport *t, int err)
         t->counters.malformed++;
 }
 
+static usec_t media_cost(size_t len)
+{
+    return usec_max(MEDIA_COST, (usec_t)len * 8 / MEDIA_BITS_PER_USEC);
+}
+
 static int input_media(struct transport *t, usec_t now, const struct path *path, uint8_t *data,
                        size_t len, struct transport_media *ret_media)
 {
@@ -152,6 +173,12 @@ static int input_media(struct transport *t, usec_t now, const struct path *path,
     }
     /* RFC 5761, section 4: RTCP's packet types are those of an RTP payload type 64 to 95. */
     bool rtcp = len > 1 && data[1] >= 192 && data[1] <= 223;
+    /* Only what is genuine is charged: nobody uses up another's rate. */
+    struct policer *policer = rtcp ? &t->rtcp : &t->media;
+    if (t->policed && !policer_open(policer, now, MEDIA_BURST)) {
+        t->counters.limited++;
+        return ERR_LIMIT;
+    }
     struct slice plain;
     int err = rtcp ? srtp_unprotect_rtcp(t->receive, data, len, &plain)
                    : srtp_unprotect_rtp(t->receive, data, len, &plain);
@@ -159,6 +186,7 @@ static int input_media(struct transport *t, usec_t now, const struct path *path,
         count_refusal(t, err);
         return err;
     }
+    policer_charge(policer, now, rtcp ? RTCP_COST : media_cost(len));
     /* From an address not seen before the peer's NAT changed its mind, and its media came before
      * its next check: genuine, so listen, and ask there whether answers are welcome. */
     if (!ice_knows(t->ice, path) && ice_add_remote(t->ice, now, path))

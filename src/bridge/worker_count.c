@@ -16,6 +16,7 @@ static const struct {
     MEDIA(malformed, "media_refused_total{reason=\"malformed\"}"),
     MEDIA(unknown_ssrc, "media_refused_total{reason=\"unknown ssrc\"}"),
     MEDIA(duplicates, "media_refused_total{reason=\"duplicate\"}"),
+    MEDIA(over_rate, "media_refused_total{reason=\"rate\"}"),
     MEDIA(withheld, "media_refused_total{reason=\"withheld\"}"),
     MEDIA(unheard, "sound_unheard_total"),
     MEDIA(repaired, "media_repaired_total"),

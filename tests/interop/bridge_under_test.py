@@ -1,7 +1,7 @@
 """darasa-bridge processes with the supervisor's and signal's part played here (docs/bus.md)."""
 import asyncio, json, os, secrets, socket, struct, subprocess
 
-SOL_UDP, UDP_GRO, IP_PKTINFO = 17, 104, 8
+SOL_UDP, UDP_GRO, IP_PKTINFO, SO_SNDBUFFORCE, SO_RCVBUFFORCE = 17, 104, 8, 32, 33
 METRICS_SIZE = 224 * 80 + 64  # os/metrics.h
 HELLO, CONFERENCE, ENDPOINT, ENDPOINT_GONE, CONFERENCE_GONE, SYNC_DONE, EVENT = range(1, 8)
 ENDPOINT_STATE, SOURCE_MAPS, FORWARDED, SPEAKER, SENDER_CONSTRAINTS, CONNECTION_STATS, FEED_STATE = range(20, 27)
@@ -12,6 +12,8 @@ def udp_socket(port):
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     s.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
     s.setsockopt(SOL_UDP, UDP_GRO, 1)
+    for option in (SO_RCVBUFFORCE, SO_SNDBUFFORCE):  # as the supervisor opens it
+        s.setsockopt(socket.SOL_SOCKET, option, 8 << 20)
     s.bind(("127.0.0.1", port))
     return s
 

@@ -23,6 +23,7 @@ struct person {
     bool muted_audio;
     bool muted_video;
     bool blocked;
+    bool hostile; /* what it sends may be refused */
     struct conference_seat seat;
     struct pipe up;
     struct pipe down;

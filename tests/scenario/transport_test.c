@@ -606,6 +606,32 @@ static void replayed_packets_are_dropped(void **state)
     world_free(w);
 }
 
+/* Ten times what an endpoint may send: cut before it is decrypted, and afterwards all is as before.
+ */
+static void who_sends_too_much_is_cut(void **state)
+{
+    (void)state;
+    struct world *w = connected_world(16, CALM);
+    for (int i = 0; i < 5000; i++) {
+        for (int k = 0; k < 50; k++)
+            assert_true(send_media(w, &w->client, k % 10 == 0));
+        run_for(w, USEC_PER_MSEC);
+    }
+    print_message("of 225000 and 25000 packets %u and %u passed\n", w->server.rtp, w->server.rtcp);
+    assert_in_range(w->server.rtp, 25000, 28000);
+    assert_in_range(w->server.rtcp, 2500, 2900);
+    struct transport_counters counters;
+    struct ice_counters ice;
+    transport_get_counters(w->server.transport, &counters, &ice);
+    assert_true(counters.limited > 215000);
+    run_for(w, USEC_PER_SEC);
+    unsigned before = w->server.rtp;
+    talk(w, USEC_PER_SEC);
+    run_for(w, 100 * USEC_PER_MSEC);
+    assert_int_equal(w->server.rtp - before, 50);
+    world_free(w);
+}
+
 static void a_farewell_is_understood(void **state)
 {
     struct world *w = connected_world(13, CALM);
@@ -721,6 +747,7 @@ int main(void)
         cmocka_unit_test(an_ice_restart_of_a_way_that_works_costs_no_packet),
         cmocka_unit_test(a_muted_listener_is_not_taken_for_quiet),
         cmocka_unit_test(replayed_packets_are_dropped),
+        cmocka_unit_test(who_sends_too_much_is_cut),
         cmocka_unit_test(a_farewell_is_understood),
         cmocka_unit_test(noise_changes_nothing),
         cmocka_unit_test(a_stream_serves_while_no_datagrams_get_through),

@@ -137,6 +137,8 @@ static void step(struct class *c, struct reader *r)
         conference_set_feed(c->conference, c->now, what & 128 ? c->feed : NULL, what & 8);
         bytes = reader_bytes(r, 1);
         c->now += r->failed ? 0 : (usec_t)bytes.data[0] * 10000;
+        if (what & 64 && !r->failed)
+            conference_set_profile(c->conference, (enum profile)(bytes.data[0] % PROFILES));
         /* As after losses. */
         if (c->present[who] && !r->failed)
             conference_member(c->conference, c->seats[who])->protect.distance =

@@ -68,11 +68,13 @@ function isVoice(r) {
 
 // The heights of the pictures that come in, and what the browser thinks it may send.
 const pictures = () => (async () => {
-    const out = { heights: [], outgoing: 0 };
+    const out = { heights: [], rates: [], outgoing: 0 };
     for (const connection of window.__media.connections.filter(c => c.connectionState === 'connected'))
         for (const s of (await connection.getStats()).values()) {
-            if (s.type === 'inbound-rtp' && s.kind === 'video' && s.framesPerSecond > 0)
+            if (s.type === 'inbound-rtp' && s.kind === 'video' && s.framesPerSecond > 0) {
                 out.heights.push(s.frameHeight);
+                out.rates.push(s.framesPerSecond);
+            }
             if (s.type === 'candidate-pair' && s.nominated)
                 out.outgoing = s.availableOutgoingBitrate;
         }
@@ -132,6 +134,31 @@ try {
         between('bits of pictures received', r.received.video.bps, 20000, 120000);
         between('bits sent', r.sent.video.bps + r.sent.audio.bps, 10000, 100000);
         between('bits that may be sent', seen.outgoing, 10000, 100000);
+    });
+    const shows = number => [...document.querySelectorAll('video')].some(v => window.__media.readVideo(v)?.number === number);
+    await test('a screen in a light class has few pictures a second and room beside the camera', school, async () => {
+        await teacher.click('[data-testid=screen]');
+        await pupil.until('the screen', shows, 40, 101);
+        const r = await rates(pupil, 10), sent = await rates(teacher, 5), seen = await pupil.eval(pictures);
+        console.log(told(r), JSON.stringify(seen));
+        console.log(`teacher: ${told(sent)}`);
+        between('pictures of the screen a second', Math.min(...seen.rates), 1, 7);
+        between('bits of pictures received', r.received.video.bps, 20000, 230000);
+        between('bits sent', sent.sent.video.bps + sent.sent.audio.bps, 10000, 250000);
+    });
+    await test('in a voice class the screen stays', school, async () => {
+        await setProfile(teacher, 'voice');
+        await until('the screen alone', async () => (await pupil.eval(pictures)).heights.length <= 1, 20);
+        const firefox = await Participant.start(school, 'firefox', 4, { fps: 5 });
+        await joinOurs(firefox, school.people[3]);
+        await sound(firefox);
+        await pupil.until('the screen', shows, 60, 101);
+        const r = await rates(pupil, 10), sent = await rates(teacher, 5);
+        console.log(told(r), JSON.stringify(await pupil.eval(pictures)));
+        console.log(`teacher: ${told(sent)}`);
+        console.log(`firefox: ${told(await rates(firefox, 8))}`);
+        between('bits sent', sent.sent.video.bps + sent.sent.audio.bps, 10000, 90000);
+        between('bits received', r.received.video.bps + r.received.audio.bps, 10000, 110000);
     });
 } finally {
     await school.stop();

@@ -10,7 +10,7 @@ const wayIn: Plugin = {
     handler(html, { bundle }) {
       const chunks = Object.values(bundle ?? {});
       const early = chunks.find((chunk) => chunk.type === 'chunk' && chunk.facadeModuleId?.endsWith('/src/early.ts'));
-      const page = chunks.find((chunk) => chunk.type === 'chunk' && chunk.facadeModuleId?.endsWith('/class/page.tsx'));
+      const page = chunks.find((chunk) => chunk.type === 'chunk' && chunk.moduleIds.some((id) => id.endsWith('/class/page.tsx')));
       if (page?.type !== 'chunk' || early?.type !== 'chunk') throw new Error('no way into a class');
       const scripts = [page.fileName, ...page.imports].filter((file) => !html.includes(file));
       const styles = [...(page.viteMetadata?.importedCss ?? [])];

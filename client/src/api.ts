@@ -68,7 +68,7 @@ export interface Join {
   focus: string;
   websocket: string;
   token: string;
-  me: { name: string; role: 'teacher' | 'pupil' | 'guest'; moderator: boolean };
+  me: { name: string; role: 'teacher' | 'pupil' | 'guest' | 'check'; moderator: boolean };
   policy: Policy;
   class: string;
 }
@@ -247,6 +247,9 @@ export const api = {
   classPeople: (classId: string, add: string[], remove: string[]): Promise<SchoolClass> =>
     call('PUT', `/api/classes/${id(classId)}/people`, { add, remove }),
   join,
+  /** A place to measure the line to the class: for two ends of our own, for less than a minute. */
+  check: (classId: string): Promise<Join> => call('POST', `/api/classes/${id(classId)}/check`, {}),
+  checkAsGuest: (room: string): Promise<Join> => call('POST', `/api/guest/${id(room)}/check`, {}),
   attendance: (classId: string): Promise<Attendance> => call('GET', `/api/classes/${id(classId)}/attendance`),
   guest: (room: string): Promise<{ title: string; open: boolean; guests: boolean }> =>
     call('GET', `/api/guest/${id(room)}`),

@@ -508,6 +508,42 @@ static void guests_come_only_where_allowed(void **state)
     assert_int_equal(status, 429);
 }
 
+static void lines_are_measured_by_those_who_may_join(void **state)
+{
+    struct school *s = *state;
+    struct bench *b = &s->bench;
+    struct browser guest = {.bench = b};
+    const char *class = text("%s", make_class(s));
+    assert_int_equal(ask(&s->teacher, "GET", class, NULL), 200);
+    const char *guests = text("/api/guest/%s/check", bench_text(b->json, "room"));
+    const char *check = text("%s/check", class);
+    assert_int_equal(ask(&guest, "POST", check, NULL), 401);
+    assert_int_equal(ask(&guest, "POST", guests, "{}"), 403);
+    assert_int_equal(ask(&s->teacher, "PATCH", class, "{\"guests\":true}"), 200);
+    assert_int_equal(ask(&guest, "POST", guests, "{}"), 200);
+    assert_string_equal(bench_text(b->json, "me.role"), "check");
+    assert_int_equal(ask(&s->teacher, "POST", check, NULL), 200); /* not open yet */
+    const char *first = text("%s", bench_text(b->json, "room"));
+    assert_memory_equal(first, "check-", 6);
+    assert_string_equal(bench_text(b->json, "class"), "");
+    assert_true(json_is_false(bench_at(b->json, "me.moderator")));
+    assert_int_equal(ask(&s->teacher, "POST", check, NULL), 200);
+    assert_string_not_equal(bench_text(b->json, "room"), first);
+    int status = 200;
+    for (int i = 0; i < 4; i++)
+        status = ask(&s->teacher, "POST", check, NULL);
+    assert_int_equal(status, 200);
+    assert_int_equal(ask(&s->teacher, "POST", check, NULL), 429);
+    for (int i = 0; i < 40 && status == 200; i++)
+        status = ask(&guest, "POST", guests, "{}");
+    assert_int_equal(status, 429);
+    b->address = "192.0.2.77";
+    assert_int_equal(ask(&guest, "POST", guests, "{}"), 200);
+    assert_int_equal(ask(&s->teacher, "POST", text("%s/open", class), NULL), 200);
+    assert_int_equal(ask(&s->teacher, "POST", text("%s/close", class), NULL), 200);
+    assert_int_equal(ask(&guest, "POST", guests, "{}"), 409);
+}
+
 static void event(struct bench *b, uint64_t number, const char *json)
 {
     assert_int_equal(api_event(b->api, number, slice_str(json)), 0);
@@ -965,6 +1001,7 @@ int main(void)
         T(opens_joins_and_closes),
         T(tokens_end_with_the_class),
         T(guests_come_only_where_allowed),
+        T(lines_are_measured_by_those_who_may_join),
         T(keeps_attendance),
         T(power_cuts_end_stays),
         T(full_disk_loses_nothing),

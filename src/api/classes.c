@@ -334,10 +334,6 @@ int api_class_join(struct call *call)
 {
     struct class class;
     struct join_person person;
-    int err = join_find(call, call->parts[0], &class, &person);
-    if (err == ERR_NOT_FOUND)
-        return call_fail(call, 404, "unknown-class", "There is no such class for you.");
-    if (err == ERR_DENIED)
-        return call_fail(call, 403, "not-enrolled", "You are not enrolled in this class.");
-    return err ? err : join_answer(call, &class, &person);
+    int err = join_find_told(call, &class, &person);
+    return err == 1 ? join_answer(call, &class, &person) : err;
 }

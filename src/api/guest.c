@@ -17,6 +17,14 @@ static int find_room(struct call *call, struct class *ret_class)
     return err ? err : 1;
 }
 
+int guest_find(struct call *call, struct class *ret_class)
+{
+    int err = find_room(call, ret_class);
+    if (err == 1 && !ret_class->guests)
+        return call_fail(call, 403, "no-guests", "This class is for those enrolled only.");
+    return err;
+}
+
 int api_guest_get(struct call *call)
 {
     struct class class;
@@ -33,11 +41,9 @@ int api_guest_join(struct call *call)
 {
     char name[TEXT_SIZE] = "", id[ID_SIZE] = "guest-";
     struct class class;
-    int err = find_room(call, &class);
+    int err = guest_find(call, &class);
     if (err != 1)
         return err;
-    if (!class.guests)
-        return call_fail(call, 403, "no-guests", "This class is for those enrolled only.");
     err = field_text(call, "name", name, NULL);
     if (err)
         return err;

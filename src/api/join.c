@@ -40,6 +40,16 @@ int join_find(struct call *call, const char *id, struct class *ret_class,
     return err;
 }
 
+int join_find_told(struct call *call, struct class *ret_class, struct join_person *ret_person)
+{
+    int err = join_find(call, call->parts[0], ret_class, ret_person);
+    if (err == ERR_NOT_FOUND)
+        return call_fail(call, 404, "unknown-class", "There is no such class for you.");
+    if (err == ERR_DENIED)
+        return call_fail(call, 403, "not-enrolled", "You are not enrolled in this class.");
+    return err ? err : 1;
+}
+
 void join_websocket(const char *base, char ret_url[CALL_URL_SIZE])
 {
     (void)snprintf(ret_url, CALL_URL_SIZE, "ws%s/xmpp-websocket", base + strlen("http"));
@@ -95,32 +105,34 @@ static json_t *features_json(const struct class *class, enum join_role role)
 
 static const char *role_text(enum join_role role)
 {
-    static const char *const names[] = {"teacher", "pupil", "guest"};
+    static const char *const names[] = {"teacher", "pupil", "guest", "check"};
     return names[role];
 }
 
+/* `until`: in seconds since 1970. */
 static int mint(struct call *call, const struct class *class, const struct join_person *person,
-                char **ret_token)
+                int64_t until, char **ret_token)
 {
     json_int_t now = call->now.wall / MSEC_PER_SEC;
     struct jwt_key key = {JWT_HS256, call->api->token_secret};
-    json_t *claims = json_pack(
-        "{s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:{s:{s:s,s:s,s:s,s:s},s:o}}", "iss", "darasa", "aud",
-        "darasa", "sub", "*", "room", class->room, "iat", now, "nbf",
-        (json_int_t)(now - NOT_BEFORE_SLACK), "exp", (json_int_t)join_expiry(class, call->now.wall),
-        "context", "user", "id", person->id, "name", person->name, "moderator",
-        person->role == JOIN_TEACHER ? "true" : "false", "role", role_text(person->role),
-        "features", features_json(class, person->role));
+    json_t *claims =
+        json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:{s:{s:s,s:s,s:s,s:s},s:o}}", "iss", "darasa",
+                  "aud", "darasa", "sub", "*", "room", class->room, "iat", now, "nbf",
+                  (json_int_t)(now - NOT_BEFORE_SLACK), "exp", (json_int_t)until, "context", "user",
+                  "id", person->id, "name", person->name, "moderator",
+                  person->role == JOIN_TEACHER ? "true" : "false", "role", role_text(person->role),
+                  "features", features_json(class, person->role));
     int err = claims ? jwt_sign(claims, &key, NULL, ret_token) : ERR_MEMORY;
     json_decref(claims);
     return err;
 }
 
-json_t *join_json(struct call *call, const struct class *class, const struct join_person *person)
+static json_t *pass_json(struct call *call, const struct class *class,
+                         const struct join_person *person, int64_t until)
 {
     char websocket[CALL_URL_SIZE], muc[300], focus[300];
     char *token = NULL;
-    if (mint(call, class, person, &token))
+    if (mint(call, class, person, until, &token))
         return NULL;
     join_websocket(call->base, websocket);
     (void)snprintf(muc, sizeof muc, "conference.%s", call->api->domain);
@@ -133,6 +145,19 @@ json_t *join_json(struct call *call, const struct class *class, const struct joi
                   policy_json(class->policy), "class", class->id);
     free(token);
     return join;
+}
+
+json_t *join_json(struct call *call, const struct class *class, const struct join_person *person)
+{
+    return pass_json(call, class, person, join_expiry(class, call->now.wall));
+}
+
+json_t *join_check_json(struct call *call, const char *room, const char *id, int64_t seconds)
+{
+    struct class class = {.policy = POLICY_MICROPHONE | POLICY_CAMERA};
+    struct join_person person = {id, "", JOIN_CHECK};
+    (void)snprintf(class.room, sizeof class.room, "%s", room); /* made to fit */
+    return pass_json(call, &class, &person, call->now.wall / MSEC_PER_SEC + seconds);
 }
 
 int join_answer(struct call *call, const struct class *class, const struct join_person *person)

@@ -4,7 +4,7 @@
 
 #include "api/call.h"
 
-enum join_role { JOIN_TEACHER, JOIN_PUPIL, JOIN_GUEST };
+enum join_role { JOIN_TEACHER, JOIN_PUPIL, JOIN_GUEST, JOIN_CHECK };
 
 struct join_person {
     const char *id;
@@ -16,6 +16,16 @@ struct join_person {
  * theirs. `ret_person` points into call->session. */
 int join_find(struct call *call, const char *id, struct class *ret_class,
               struct join_person *ret_person) MUST_USE;
+/* The same for the class named by the path's first part, with the answer when there is none. 1: go
+ * on; 0: answered; negative: an error. */
+int join_find_told(struct call *call, struct class *ret_class,
+                   struct join_person *ret_person) MUST_USE;
+/* The class that the guests' link in the path's first part leads to; 403 where it takes none. 1: go
+ * on; 0: answered; negative: an error. */
+int guest_find(struct call *call, struct class *ret_class) MUST_USE;
+/* A Join as a new reference for measuring a line in a room of that name; `id` is the person's. NULL
+ * without memory. */
+json_t *join_check_json(struct call *call, const char *room, const char *id, int64_t seconds);
 /* The Join of docs/api.md as a new reference; NULL without memory. */
 json_t *join_json(struct call *call, const struct class *class, const struct join_person *person);
 /* The same answered: 409 when the class is not open. */

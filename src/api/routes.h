@@ -43,9 +43,11 @@ int api_class_open(struct call *call) MUST_USE;
 int api_class_close(struct call *call) MUST_USE;
 int api_class_people(struct call *call) MUST_USE;
 int api_class_join(struct call *call) MUST_USE;
+int api_class_check(struct call *call) MUST_USE;
 /* guest.c */
 int api_guest_get(struct call *call) MUST_USE;
 int api_guest_join(struct call *call) MUST_USE;
+int api_guest_check(struct call *call) MUST_USE;
 /* attendance.c */
 int api_attendance(struct call *call) MUST_USE;
 int api_attendance_csv(struct call *call) MUST_USE;

@@ -212,6 +212,8 @@ struct room {
     struct policy policy;
     enum profile profile;
 
+    /* Where somebody measures a line, alone with themselves: the end of it; 0: a class. */
+    usec_t check_until;
     bool requested; /* somebody asked for the conference */
     bool ran;       /* somebody has been in since it was last empty */
     usec_t idle_at; /* since when nobody is in */
@@ -316,6 +318,7 @@ struct room *room_of_jid(const struct realm *r, struct slice jid);
 struct room *room_get(struct realm *r, const char *name);
 /* Whether somebody with that token may be in; *ret_why is a defined condition. */
 bool room_admits(const struct realm *r, const struct room *room, const struct token *token);
+bool room_is_full(const struct realm *r, const struct room *room);
 /* Only a token issued after `wall_ms` lets the person in again; BAN_FOR_GOOD: none, while the room
  * lives. */
 #define BAN_FOR_GOOD INT64_MAX

@@ -128,14 +128,14 @@ static int save_room(const struct keeper *keeper, struct room *room)
     char key[ROOM_NAME_MAX + 8];
     (void)snprintf(key, sizeof key, "room/%s", room->name); /* fits */
     json_t *record = json_pack(
-        "{sb sb sb ss ss so si sb sb ss sI sb ss ss ss ss sO so so so}", "configured",
+        "{sb sb sb ss ss so si sI sb sb ss sI sb ss ss ss ss sO so so so}", "configured",
         room->configured, "open", room->open, "guests", room->guests, "class", room->class_id,
         "title", room->title, "policy", policy_json(&room->policy), "profile", (int)room->profile,
-        "requested", room->requested, "ran", room->ran, "meeting", room->meeting, "created",
-        (json_int_t)room->created_ms, "paired", room->paired, "conference", room->conference,
-        "password", room->password, "subject", room->subject, "subject_by", room->subject_by,
-        "metadata", room->metadata, "history", history_json(room), "recording",
-        recording_json(&room->recording), "bans", bans_json(room));
+        "check", (json_int_t)room->check_until, "requested", room->requested, "ran", room->ran,
+        "meeting", room->meeting, "created", (json_int_t)room->created_ms, "paired", room->paired,
+        "conference", room->conference, "password", room->password, "subject", room->subject,
+        "subject_by", room->subject_by, "metadata", room->metadata, "history", history_json(room),
+        "recording", recording_json(&room->recording), "bans", bans_json(room));
     if (record && room->placed) {
         int failed = json_object_set_new(record, "worker", json_integer(room->worker));
         failed |= json_object_set_new(record, "boot", json_string(room->boot));
@@ -157,6 +157,7 @@ static void load_room(struct realm *r, struct slice name, json_t *record)
     room->configured = get_bool(record, "configured");
     room->open = get_bool(record, "open");
     room->guests = get_bool(record, "guests");
+    room->check_until = get_int(record, "check");
     room->requested = get_bool(record, "requested");
     room->ran = get_bool(record, "ran");
     room->paired = get_bool(record, "paired");

@@ -495,7 +495,7 @@ static void try_join(struct realm *r, struct session *s, struct room *room, stru
         refuse(r, s, stanza, "cancel", "not-allowed", "The nickname is not yours");
     else if (!password_fits(room, s, stanza))
         refuse(r, s, stanza, "auth", "not-authorized", NULL);
-    else if (room->count >= r->config.occupants_max)
+    else if (room_is_full(r, room))
         refuse(r, s, stanza, "cancel", "service-unavailable", "The room is full");
     else
         join(r, s, room, stanza);

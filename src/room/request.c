@@ -6,6 +6,24 @@
 #include "room/inner.h"
 #include "xmpp/query.h"
 
+/* A measurement takes ten seconds, over a slow line up to half a minute. */
+static const usec_t CHECK_TIME = 45 * USEC_PER_SEC;
+/* A token for one is good for this long after it was made, whatever stream lives on. */
+static const int64_t CHECK_TOKEN_TIME = 60;
+
+/* A room that a token for measuring a line opens; NULL when it is too old. */
+static struct room *check_room(struct realm *r, const struct token *token, const char *name)
+{
+    if (r->wall_ms / 1000 > token->issued_at + CHECK_TOKEN_TIME || strcmp(token->room, name) != 0)
+        return NULL;
+    struct room *room = room_get(r, name);
+    if (room) {
+        room->check_until = r->now + CHECK_TIME;
+        room->policy = (struct policy){.microphone = true, .camera = true};
+    }
+    return room;
+}
+
 /* The room of that address, made when rooms are open; NULL with a reason. */
 static struct room *request_room(struct realm *r, const struct token *token, struct slice jid)
 {
@@ -14,7 +32,9 @@ static struct room *request_room(struct realm *r, const struct token *token, str
     if (!slice_eq_str(parts.domain, r->muc) || !jid_lower(parts.node, name, sizeof name))
         return NULL;
     struct room *room = room_find(r, slice_str(name));
-    if (!room && r->config.open_rooms && token_opens(token, name))
+    if (!room && token_checks(token))
+        room = check_room(r, token, name);
+    else if (!room && r->config.open_rooms && token_opens(token, name))
         room = room_get(r, name);
     if (!room || !room_admits(r, room, token))
         return NULL;

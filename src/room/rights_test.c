@@ -454,6 +454,70 @@ static void full_rooms_say_so(void **state)
     world_free(&w);
 }
 
+static struct client *try_check(struct world *w, char *token, const char *room)
+{
+    struct client *c = client_login(w, token);
+    free(token);
+    client_send(c,
+                "<iq xmlns='jabber:client' type='set' id='c' to='focus.meet.example'><conference "
+                "xmlns='" NS_FOCUS "' room='%s@conference.meet.example'/></iq>",
+                room);
+    return c;
+}
+
+static char *check_token(struct world *w, const char *room)
+{
+    return world_token(w, "p1", "", "check", NULL, room);
+}
+
+static void lines_are_measured_by_two_ends_for_a_while(void **state)
+{
+    struct class k = class_new(POLICY("true", "true", "true", "true", "true"));
+    struct world *w = k.w;
+    world_forget(w);
+    char *token = check_token(w, "check-1");
+    struct client *a = client_enter(w, "check-1", token, true);
+    struct client *b = client_enter(w, "check-1", token, true);
+    client_send(a, "<message xmlns='jabber:client' type='groupchat' id='m' to='check-1@conference."
+                   "meet.example'><body>hello</body></message>");
+    client_expect(a, "<message", "type='error'", "forbidden", NULL);
+    struct client *c = client_login(w, token);
+    client_join(c, "check-1");
+    client_expect(c, "type='cancel'", "service-unavailable", NULL);
+    world_restart(w);
+    free(token);
+    assert_null(world_take(w, OUTBOX_WEB, WEB_EVENT, "check-1"));
+    world_run(w, 40 * USEC_PER_SEC);
+    assert_non_null(room_find(w->realm, SLICE("check-1")));
+    assert_int_equal(room_find(w->realm, SLICE("check-1"))->count, 2);
+    world_run(w, 6 * USEC_PER_SEC);
+    assert_int_equal(room_find(w->realm, SLICE("check-1"))->count, 0);
+    client_forget(b);
+    world_free(&w);
+}
+
+static void tokens_for_measuring_open_nothing_else(void **state)
+{
+    struct class k = class_new(POLICY("true", "true", "true", "true", "true"));
+    struct world *w = k.w;
+    client_expect(try_check(w, check_token(w, "r"), "r"), "id='c'", "not-allowed", NULL);
+    client_expect(try_check(w, check_token(w, "check-2"), "check-3"), "id='c'", "not-allowed",
+                  NULL);
+    client_expect(try_check(w, check_token(w, "*"), "check-3"), "id='c'", "not-allowed", NULL);
+    struct client *early = try_check(w, check_token(w, "check-4"), "check-4");
+    client_expect(early, "id='c'", "ready='true'", NULL);
+    char *pupil = world_token(w, "p2", "", "pupil", NULL, "check-4");
+    client_expect(try_check(w, pupil, "check-4"), "id='c'", "not-allowed", NULL);
+    /* Its stream outlives the token, and the room that is forgotten: it opens no second one. */
+    world_run(w, 120 * USEC_PER_SEC);
+    assert_null(room_find(w->realm, SLICE("check-4")));
+    client_send(early,
+                "<iq xmlns='jabber:client' type='set' id='d' to='focus.meet.example'>"
+                "<conference xmlns='" NS_FOCUS "' room='check-4@conference.meet.example'/></iq>");
+    client_expect(early, "id='d'", "not-allowed", NULL);
+    world_free(&w);
+}
+
 static void direct_sessions_need_every_right(void **state)
 {
     struct class k = class_new(POLICY("false", "true", "true", "true", "true"));
@@ -483,6 +547,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rights_are_the_stricter_of_both),
+        cmocka_unit_test(lines_are_measured_by_two_ends_for_a_while),
+        cmocka_unit_test(tokens_for_measuring_open_nothing_else),
         cmocka_unit_test(roles_come_from_the_token),
         cmocka_unit_test(forged_elements_are_cut_out),
         cmocka_unit_test(who_may_not_send_is_blocked_at_the_bridge),

@@ -8,6 +8,8 @@
 static const usec_t IDLE_TIME = 60 * USEC_PER_SEC;
 /* Whatever is configured: the bridge holds no more. */
 static const size_t OCCUPANTS_MAX = 1000;
+/* Both ends of a measurement are the same person's. */
+static const size_t CHECK_OCCUPANTS = 2;
 
 struct room *room_find(const struct realm *r, struct slice name)
 {
@@ -92,10 +94,17 @@ bool room_admits(const struct realm *r, const struct room *room, const struct to
 {
     if (!token_opens(token, room->name) || is_banned(room, token))
         return false;
+    if (token_checks(token) || room->check_until)
+        return token_checks(token) && r->now < room->check_until;
     if (!room->configured)
         return r->config.open_rooms;
     bool guest = !token->present || strcmp(token->role, "guest") == 0;
     return room->open && (room->guests || !guest);
+}
+
+bool room_is_full(const struct realm *r, const struct room *room)
+{
+    return room->count >= (room->check_until ? CHECK_OCCUPANTS : r->config.occupants_max);
 }
 
 struct occupant *room_member(const struct room *room, struct slice nick)
@@ -217,6 +226,10 @@ void room_sweep(struct realm *r, struct room *room)
     if (room->count == 0) {
         if (!room->configured && r->now - room->idle_at > IDLE_TIME)
             room_free(r, room);
+        return;
+    }
+    if (room->check_until && r->now >= room->check_until) {
+        room_end(r, room);
         return;
     }
     bridge_tick(r, room);

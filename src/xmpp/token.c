@@ -180,6 +180,11 @@ void token_read(json_t *claims, struct token *ret_token)
         ret_token->features[i] = truth(json_object_get(features, token_feature_names[i]));
 }
 
+bool token_checks(const struct token *token)
+{
+    return token->present && strcmp(token->role, "check") == 0;
+}
+
 bool token_opens(const struct token *token, const char *room)
 {
     return !token->present || strcmp(token->room, "*") == 0 || strcmp(token->room, room) == 0;

@@ -75,6 +75,8 @@ int token_check(const struct token_config *config, struct slice text, struct sli
                 int64_t wall, json_t **ret_claims, const char **ret_reason) MUST_USE;
 /* Reads accepted claims. */
 void token_read(json_t *claims, struct token *ret_token);
+/* Whether it is for measuring the bearer's line only: it opens a room of its own, and no other. */
+bool token_checks(const struct token *token);
 /* Whether the token is good for that room (lower case). */
 bool token_opens(const struct token *token, const char *room);
 

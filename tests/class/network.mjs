@@ -63,6 +63,8 @@ export class Network {
         ip('-n', this.router, 'addr', 'add', `${PUBLIC}/24`, 'dev', 'wan');
         execFileSync('ip', ['netns', 'exec', this.router, 'sh', '-c', `
             echo 1 >/proc/sys/net/ipv4/ip_forward
+            # A port that left for a line must not answer for the router: what asks there would send past the line.
+            echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore
             nft -f - <<X
             table ip nat {
                 chain pre { type nat hook prerouting priority -100; ip daddr ${PUBLIC} dnat to ${PRIVATE}; }

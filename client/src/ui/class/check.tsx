@@ -1,12 +1,13 @@
 /* The device check: a mirror, a meter, and the choice of devices. Works without any. */
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { ApiError } from '../../api';
+import { ApiError, Join } from '../../api';
 import type { Classroom } from '../../classroom/classroom';
 import { t, tMaybe } from '../../i18n';
 import { canUseDevices, DeviceError, DeviceList, listDevices, onDevicesChanged, openCamera, openMicrophone } from '../../media/devices';
 import { LevelMeter } from '../../media/level';
 import { useStore } from '../../store';
 import { Alert, Avatar, Brand, Button, errorText, LanguageSwitch, Select } from '../parts';
+import { LineCheck } from './line';
 import { VideoView } from './tile';
 
 interface Props {
@@ -14,6 +15,8 @@ interface Props {
   name: string;
   title: string;
   problem: unknown;
+  /** A place to measure the line to the class. */
+  askCheck: () => Promise<Join>;
   /** For staff: opens a class that is not open yet. */
   onOpen: (() => Promise<void>) | null;
 }
@@ -273,6 +276,7 @@ export function DeviceCheck(props: Props) {
               </Button>
             )}
           </div>
+          {!joining && <LineCheck ask={props.askCheck} onSpent={(bytes) => room.meter.add(bytes)} />}
         </section>
       </div>
     </main>

@@ -18,7 +18,8 @@ export function ClassPage(props: { id: string }) {
   useEffect(() => {
     api.class(props.id).then(setInfo, () => undefined);
   }, [props.id]);
-  return <ClassFlow fetchJoin={() => api.join(props.id)} name={session.value?.user.name ?? ''} info={info} classId={props.id} />;
+  const name = session.value?.user.name ?? '';
+  return <ClassFlow fetchJoin={() => api.join(props.id)} askCheck={() => api.check(props.id)} name={name} info={info} classId={props.id} />;
 }
 
 export function GuestPage(props: { room: string }) {
@@ -30,7 +31,10 @@ export function GuestPage(props: { room: string }) {
     api.guest(props.room).then(setRoom, setError);
   }, [props.room]);
   useTitle(room?.title ?? '');
-  if (asked) return <ClassFlow fetchJoin={() => api.joinAsGuest(props.room, asked)} name={asked} info={null} classId={null} />;
+  if (asked) {
+    const askCheck = (): Promise<Join> => api.checkAsGuest(props.room);
+    return <ClassFlow fetchJoin={() => api.joinAsGuest(props.room, asked)} askCheck={askCheck} name={asked} info={null} classId={null} />;
+  }
   if (error instanceof ApiError && error.status === 404) return <Door title={t('not-found')}>{null}</Door>;
   if (error) return <Door title={t('refused-title')}><Alert>{errorText(error)}</Alert></Door>;
   if (!room) return <Loading />;
@@ -54,6 +58,7 @@ export function GuestPage(props: { room: string }) {
 
 interface FlowProps {
   fetchJoin: () => Promise<Join>;
+  askCheck: () => Promise<Join>;
   name: string;
   info: SchoolClass | null;
   classId: string | null;
@@ -97,6 +102,7 @@ function ClassFlow(props: FlowProps) {
           name={props.name}
           title={state.title || props.info?.title || ''}
           problem={problem}
+          askCheck={props.askCheck}
           onOpen={
             props.info?.mayManage && props.classId
               ? async () => {

@@ -6,7 +6,7 @@
 #include "proto/offer.h"
 #include "proto/red.h"
 
-enum { RESENDS_MAX = 10, PADDING_SIZE = 255 };
+enum { RESENDS_MAX = 10, PADDING_SIZE = 255, PADDING_SMALL = 60 };
 /* How far back in the ring packets may lie that came in disorder; and what RFC 2198 can tell of
  * them. */
 enum { COPY_BACK = 12, COPY_OFFSET_MAX = 0x3fff, COPY_BYTES_MAX = 0x3ff, COPY_HEAD = 4 };
@@ -466,9 +466,11 @@ bool egress_write_rtx(struct egress *e, const struct source *s, const struct sen
     return true;
 }
 
-void egress_write_padding(struct egress *e, uint16_t transport, struct conference_packet *packet)
+void egress_write_padding(struct egress *e, uint16_t transport, bool small,
+                          struct conference_packet *packet)
 {
-    static const uint8_t padding[PADDING_SIZE] = {[PADDING_SIZE - 1] = PADDING_SIZE};
+    static const uint8_t full[PADDING_SIZE] = {[PADDING_SIZE - 1] = PADDING_SIZE};
+    static const uint8_t little[PADDING_SMALL] = {[PADDING_SMALL - 1] = PADDING_SMALL};
     const struct codec *codec = e->codec ? e->codec : &codec_vp8;
     struct rtp_header header = rtx_header(e, codec, e->rewrite.timestamp, false);
     header.padding = true;
@@ -476,7 +478,7 @@ void egress_write_padding(struct egress *e, uint16_t transport, struct conferenc
     put_header(&w, &header, (struct slice){0}, (struct slice){0}, transport);
     assert(!w.failed);
     packet->rtp_header_len = packet->header_len = (uint16_t)writer_len(&w);
-    packet->payload = slice_of(padding, sizeof(padding));
+    packet->payload = small ? slice_of(little, sizeof(little)) : slice_of(full, sizeof(full));
     packet->rtcp = false;
     packet->audio = false;
 }

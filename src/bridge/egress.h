@@ -14,6 +14,7 @@
 #define EGRESS_SENT_MIN 64
 #define EGRESS_SENT_MAX 512
 #define EGRESS_REPORT_INTERVAL (1 * USEC_PER_SEC)
+#define EGRESS_REPORT_ALONE (5 * USEC_PER_SEC) /* of sound, while no picture goes out */
 /* A receiver may cause so many key-frame requests for a source in this time. */
 #define EGRESS_KEYS 3
 #define EGRESS_KEYS_TIME (10 * USEC_PER_SEC)
@@ -105,8 +106,8 @@ bool egress_may_resend(const struct egress *egress, usec_t now, const struct sou
 bool egress_write_rtx(struct egress *egress, const struct source *source,
                       const struct sent_packet *sent, uint16_t transport,
                       struct conference_packet *packet);
-/* Nothing but padding, on the RTX stream. */
-void egress_write_padding(struct egress *egress, uint16_t transport,
+/* Nothing but padding, on the RTX stream; `small` for slow ways. */
+void egress_write_padding(struct egress *egress, uint16_t transport, bool small,
                           struct conference_packet *packet);
 /* Sender report: `clock_offset` turns the sender's NTP time into ours (0: unknown). */
 bool egress_report(const struct egress *egress, usec_t now, const struct source *source,

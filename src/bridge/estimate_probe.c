@@ -32,11 +32,14 @@ enum { PACKETS_MIN = 5 };
 #define WAIT_MOST (6 * USEC_PER_SEC)
 #define RAISE_LASTS (5 * USEC_PER_SEC) /* a raise that held so long was right */
 #define SETTLED_RAISE 200000           /* bit/s, the same for all who share a way */
+#define RAISE_SHARE 0.33               /* of the estimate, on wide ways */
 #define RAISE_GROWS 1.5                /* as long as one after the other comes through */
 #define CREDIT_SHARE 0.03
 #define CREDIT_START 30000
 #define CREDIT_MAX 40000
-#define LEAST_BPS 100000 /* a cluster is at least so much faster than the estimate */
+/* A cluster is at least so much faster than the estimate: less would not be told from chance. */
+#define LEAST_BPS 100000
+#define LEAST_SHARE 0.15
 
 void probe_init(struct probe *p, usec_t now, uint32_t seed)
 {
@@ -94,12 +97,17 @@ static void end(struct probe *p, usec_t now, bool useful, double bps)
     p->at = now + (p->next > 0 ? 0 : swayed(p, useful ? WAIT_MIN : p->wait));
 }
 
+static double raise_most(const struct probe *p, const struct probe_input *in)
+{
+    return fmax(p->raise, RAISE_SHARE * in->bps);
+}
+
 static double faster(const struct probe *p, const struct probe_input *in, double bps)
 {
     double most = 2 * in->bps;
     if (p->settled)
-        most = fmin(most, in->bps + p->raise);
-    return fmax(fmin(bps, most), in->bps + LEAST_BPS);
+        most = fmin(most, in->bps + raise_most(p, in));
+    return fmax(fmin(bps, most), in->bps + fmax(LEAST_BPS, LEAST_SHARE * in->bps));
 }
 
 /* The rate of a cluster that should begin now; 0: none. */
@@ -213,7 +221,7 @@ double probe_result(struct probe *p, usec_t now, int64_t acked, const struct pro
     double bps = measure(p, in->inherent);
     /* On a line shared with others a short cluster shows what is free for a moment. */
     if (p->settled)
-        bps = fmin(bps, in->bps + p->raise);
+        bps = fmin(bps, in->bps + raise_most(p, in));
     bool useful = bps > in->bps;
     if (useful && bps > FURTHER * p->bps && bps < in->need && !p->settled)
         p->next = fmax(p->next, 2 * bps);

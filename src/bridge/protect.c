@@ -7,8 +7,9 @@
 /* Less than the lower one for so long: one copy less. Copies that nobody needs cost little, a gap
  * is heard. */
 #define CALM (5 * USEC_PER_SEC)
-/* Below this nothing is to spare: sound alone fills the way. */
-#define WAY_MIN 60000 /* bit/s */
+/* Below this there is little to spare, and who has so narrow a way often pays for every byte: only
+ * some packets are repeated. */
+#define WAY_NARROW 100000 /* bit/s */
 /* Of the way sound and its copies may take so much; to begin with, less. */
 #define HOLD_PERCENT 85
 #define RAISE_PERCENT 75
@@ -50,8 +51,9 @@ static void count(struct protect *p, const struct protect_input *in)
 
 static bool fits(const struct protect_input *in, unsigned distance, unsigned percent)
 {
-    uint64_t bps = in->sound_bps + distance * in->copy_bps;
-    return in->way_bps >= WAY_MIN && bps * 100 <= in->way_bps * percent;
+    bool narrow = in->way_bps < WAY_NARROW;
+    uint64_t copies = narrow ? in->copy_bps / PROTECT_SPARSE : distance * in->copy_bps;
+    return (distance <= 1 || !narrow) && (in->sound_bps + copies) * 100 <= in->way_bps * percent;
 }
 
 static void decide(struct protect *p, usec_t now, const struct protect_input *in)
@@ -62,6 +64,7 @@ static void decide(struct protect *p, usec_t now, const struct protect_input *in
     for (unsigned d = p->distance + 1; d <= PROTECT_MAX; d++)
         if (loss >= steps[d].raise && !in->congested && fits(in, d, RAISE_PERCENT))
             p->distance = d;
+    p->sparse = in->way_bps < WAY_NARROW;
     if (loss >= steps[p->distance].lower)
         p->calm_since = 0;
     else if (p->calm_since == 0)

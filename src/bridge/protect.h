@@ -8,7 +8,8 @@
 
 #include "base/units.h"
 
-#define PROTECT_MAX 2 /* packets repeated in the next one */
+#define PROTECT_MAX 2    /* packets repeated in the next one */
+#define PROTECT_SPARSE 4 /* on a narrow way one of so many is */
 
 struct protect {
     double told, lost; /* packets; what is older counts less */
@@ -16,6 +17,7 @@ struct protect {
     usec_t at;         /* when it is looked at next */
     usec_t calm_since; /* less is lost than the distance is for; 0: more */
     unsigned distance; /* 0: each packet goes once */
+    bool sparse;       /* only one of PROTECT_SPARSE is repeated */
 };
 
 struct protect_input {

@@ -13,6 +13,8 @@
 #define RESEND_LOSS_MAX 0.5
 #define RESEND_MIN_BYTES 15000
 
+/* Probes slower than that go in small packets, so that some of them take little. */
+#define PROBE_SLOW 250000              /* bit/s */
 #define CONGESTED (50 * USEC_PER_MSEC) /* of queue on the way */
 /* A picture that waited longer is left out, with all until the next key frame. */
 #define TILE_AGE_MAX (300 * USEC_PER_MSEC)
@@ -220,6 +222,7 @@ static bool put_media(struct conference *c, struct member *m, usec_t now, uint16
     if (late_start)
         queue_after(c, m, index, s, packet, number);
     bool copies = m->red && !c->members[s->owner]->encrypted;
+    copies = copies && (!m->protect.sparse || rewritten.sequence % PROTECT_SPARSE == 0);
     e->copies = copies ? (uint8_t)m->protect.distance : 0;
     egress_write(e, now, s, number, &rewritten, next_transport(m), out);
     if (out->audio)
@@ -424,7 +427,7 @@ static size_t poll_probe(struct conference *c, struct member *m, usec_t now,
         bool written =
             e->target >= 0 && sent && egress_write_rtx(e, s, sent, next_transport(m), packet);
         if (!written)
-            egress_write_padding(e, next_transport(m), packet);
+            egress_write_padding(e, next_transport(m), m->estimate.probe.bps < PROBE_SLOW, packet);
         m->probe_budget -= (int64_t)wire_size(packet);
         c->counters.probes++;
         sent_out(c, m, now, packet, true);

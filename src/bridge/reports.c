@@ -158,6 +158,16 @@ bool reports_due(const struct member *m, usec_t now)
     return false;
 }
 
+/* Sound that goes alone has nothing to stay with. */
+static usec_t report_interval(const struct member *m, usec_t now)
+{
+    for (size_t i = 0; i < m->egress_count; i++)
+        if (m->egress[i].kind == CONFERENCE_VIDEO &&
+            now - m->egress[i].last_used < EGRESS_REPORT_INTERVAL)
+            return EGRESS_REPORT_INTERVAL;
+    return EGRESS_REPORT_ALONE;
+}
+
 static size_t put_sender_reports(struct conference *c, struct member *m, usec_t now,
                                  struct writer *w)
 {
@@ -165,6 +175,7 @@ static size_t put_sender_reports(struct conference *c, struct member *m, usec_t 
     if (!m->sender_reports)
         return 0;
     m->sender_reports = false;
+    usec_t interval = report_interval(m, now);
     for (size_t i = 0; i < m->egress_count; i++) {
         struct egress *e = &m->egress[i];
         const struct source *s = conference_source_of(c, e);
@@ -176,14 +187,15 @@ static size_t put_sender_reports(struct conference *c, struct member *m, usec_t 
         }
         const struct member *owner = c->members[s->owner];
         struct rtcp_sender_info info;
-        if (!source_live(s) || !egress_report(e, now, s, owner->clock_offset, &info)) {
+        bool idle = now - e->last_used > EGRESS_REPORT_INTERVAL;
+        if (idle || !source_live(s) || !egress_report(e, now, s, owner->clock_offset, &info)) {
             e->report_at = USEC_NEVER;
             continue;
         }
         rtcp_put_sr(w, &info, NULL, 0);
         if (count == 0)
             rtcp_put_sdes(w, e->ssrc, c->cname);
-        e->report_at = now + EGRESS_REPORT_INTERVAL;
+        e->report_at = now + interval;
         count++;
     }
     return count;

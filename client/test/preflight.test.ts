@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { adopted } from '../src/preflight/adopt';
+import { largestScript } from '../src/preflight/download';
 import { Sample, sampleOf, summarise, wayOf } from '../src/preflight/measure';
 import { judgeLine, Measurement } from '../src/preflight/verdict';
 
@@ -24,8 +25,8 @@ test('thresholds: pieces below 16 kb/s, voices to 120, small pictures to 350, al
 });
 
 test('what one sends counts as well', () => {
-  assert.deepEqual(judged({ up: 50_000 }), ['voice', 'voice']);
-  assert.deepEqual(judged({ up: 100_000 }), ['small', 'light']);
+  assert.deepEqual(judged({ up: 99_000 }), ['small', 'light']);
+  assert.deepEqual(judged({ up: 130_000, down: 2_000_000 }), ['all', 'normal']);
   assert.deepEqual(judgeLine(line({ up: 20_000 }), false).remarks, ['upload']);
 });
 
@@ -109,4 +110,14 @@ test('the way is that of the pair that carries; sums are over all pairs', () => 
     received: 8, lostDown: 1, sent: 9, lostUp: 2,
   });
   assert.equal(wayOf(new Map()), null);
+});
+
+test('what is fetched anew is the largest script of our own server', () => {
+  const entry = (name: string, encodedBodySize: number, decodedBodySize: number) => ({ name, encodedBodySize, decodedBodySize });
+  const all = [
+    entry('https://d/assets/a.js', 30_000, 90_000), entry('https://d/assets/b.js', 10_000, 20_000), entry('https://d/assets/c.css', 90_000, 90_000),
+    entry('https://d.example/x.js', 99_000, 99_000), entry('https://d/assets/empty.js', 0, 0),
+  ];
+  assert.deepEqual(largestScript(all, 'https://d'), { url: 'https://d/assets/a.js', ratio: 1 / 3 });
+  assert.equal(largestScript([], 'https://d'), null);
 });

@@ -2,6 +2,7 @@
  * in a class would. What the two see of it is what a class would see. */
 import type { Join } from '../api';
 import { Bytes, MediaCounter, sum } from '../media/traffic';
+import { downloadRate } from './download';
 import { End } from './end';
 import { testPicture } from './picture';
 import type { Measurement, Way, WayKind } from './verdict';
@@ -29,6 +30,8 @@ const SAMPLE_MS = 500;
 const WINDOW = 3;
 /** Answers that come later by this waited in a queue. */
 const QUEUE_MS = 50;
+/** As much as another rate, within what such measurements are worth. */
+const FULL = 0.75;
 
 type Report = Record<string, unknown>;
 
@@ -237,6 +240,12 @@ export async function measure(
     if (last) samples.push(last);
     const summary = summarise(samples);
     const way = samples[samples.length - 1]?.way ?? null;
+    // All that went up came back, and it was little: the way down may carry more.
+    if (way && !saving && summary.up < tried * FULL && summary.down >= summary.up * FULL) {
+      run.out.close();
+      run.back.close();
+      summary.down = Math.max(summary.down, await downloadRate(signal));
+    }
     return { ...nothing(run, tried), way, ...summary };
   } finally {
     run.out.close();

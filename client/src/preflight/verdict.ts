@@ -49,10 +49,10 @@ const BARELY_BPS = 16_000;
 /** Voice and stills; small pictures; pictures of 360 lines. */
 const SMALL_BPS = 120_000;
 const NORMAL_BPS = 350_000;
-/** One's own small picture beside the voice; one's own picture of 360 lines. */
+/** One's own voice; one's own small picture beside it. Senders keep within their way by themselves: little goes up on many lines that
+ * carry much down, and takes no picture of others away. */
 const SEND_VOICE_BPS = 24_000;
-const SEND_SMALL_BPS = 60_000;
-const SEND_NORMAL_BPS = 250_000;
+const SEND_SMALL_BPS = 100_000;
 const BAD_LOSS = 0.1;
 const WORST_LOSS = 0.25;
 const NOTED_LOSS = 0.03;
@@ -77,8 +77,8 @@ export function judgeLine(m: Measurement, saving: boolean): Verdict {
   const loss = Math.max(m.lossDown, m.lossUp);
   const remarks = remarksOf(m, saving);
   if (m.down < BARELY_BPS) return { finding: 'barely', remarks, profile: 'voice' };
-  if (m.down < SMALL_BPS || m.up < SEND_SMALL_BPS || loss >= WORST_LOSS) return { finding: 'voice', remarks, profile: 'voice' };
-  if (saving || m.down < NORMAL_BPS || m.up < SEND_NORMAL_BPS || loss >= BAD_LOSS) return { finding: 'small', remarks, profile: 'light' };
+  if (m.down < SMALL_BPS || loss >= WORST_LOSS) return { finding: 'voice', remarks, profile: 'voice' };
+  if (saving || m.down < NORMAL_BPS || m.up < SEND_SMALL_BPS || loss >= BAD_LOSS) return { finding: 'small', remarks, profile: 'light' };
   const whole = Math.min(m.down, m.up) >= m.tried * NEARLY && loss < NOTED_LOSS;
   return { finding: 'all', remarks, profile: whole ? null : 'normal' };
 }

@@ -184,13 +184,14 @@ static int apply(struct bench *b, size_t worker, uint16_t type, const char *json
 static void announce(struct bench *b, size_t worker, const struct client *c)
 {
     char json[1024];
-    (void)snprintf(json, sizeof json,
-                   "{\"conference\":\"c%zu\",\"endpoint\":\"%s\",\"ice\":{\"ufrag\":\"%s\","
-                   "\"pwd\":\"server-password-of-24-ch\",\"remote_ufrag\":\"%s\",\"remote_pwd\":"
-                   "\"%s\"},\"fingerprint\":{\"hash\":\"sha-256\",\"value\":\"%s\"},\"sources\":"
-                   "[{\"name\":\"%s-a0\",\"kind\":\"audio\",\"ssrcs\":[%u]}]}",
-                   worker, c->name, c->server_ufrag, c->ufrag, CLIENT_PWD,
-                   dtls_context_fingerprint(c->dtls), c->name, (unsigned)c->ssrc);
+    (void)snprintf(
+        json, sizeof json,
+        "{\"conference\":\"c%zu\",\"endpoint\":\"%s\",\"ice\":{\"session\":\"s\",\"ufrag\":\"%s\","
+        "\"pwd\":\"server-password-of-24-ch\",\"remote_ufrag\":\"%s\",\"remote_pwd\":"
+        "\"%s\"},\"fingerprint\":{\"hash\":\"sha-256\",\"value\":\"%s\"},\"sources\":"
+        "[{\"name\":\"%s-a0\",\"kind\":\"audio\",\"ssrcs\":[%u]}]}",
+        worker, c->name, c->server_ufrag, c->ufrag, CLIENT_PWD, dtls_context_fingerprint(c->dtls),
+        c->name, (unsigned)c->ssrc);
     assert_int_equal(apply(b, worker, CONTROL_ENDPOINT, json), 0);
 }
 
@@ -453,6 +454,49 @@ static void a_client_moves_and_is_heard_on(void **state)
     bench_free(b);
 }
 
+/* Another network and other credentials, again and again; a restart is no new session. */
+static void other_credentials_in_the_same_session_restart_ice(void **state)
+{
+    struct bench *b = bench_new();
+    struct client *c = &b->clients[0];
+    client_join(b, 0, 0);
+    client_join(b, 0, 1);
+    wait_connected(b, 2);
+    for (int restart = 0; restart < 3; restart++) {
+        (void)snprintf(c->ufrag, sizeof c->ufrag, "agn%d", restart);
+        (void)snprintf(c->server_ufrag, sizeof c->server_ufrag, "0again%d", restart);
+        client_open(b, c);
+        announce(b, 0, c);
+        usec_t now = clock_monotonic();
+        assert_int_equal(
+            transport_restart(c->transport, slice_str(c->ufrag), slice_str(CLIENT_PWD)), 0);
+        assert_int_equal(transport_set_remote(c->transport, now, slice_str(c->server_ufrag),
+                                              SLICE("server-password-of-24-ch")),
+                         0);
+        assert_int_equal(transport_add_remote(c->transport, now, &c->path), 0);
+        unsigned before = b->clients[1].heard[0], back = c->heard[1];
+        for (int i = 0; i < 40; i++) {
+            client_talk(c);
+            client_talk(&b->clients[1]);
+            run(b, 20 * USEC_PER_MSEC);
+        }
+        run(b, 100 * USEC_PER_MSEC);
+        assert_in_range(b->clients[1].heard[0] - before, 38, 40);
+        assert_in_range(c->heard[1] - back, 30, 40);
+        assert_false(transport_over(c->transport));
+    }
+    assert_int_equal(counter(b, 0, "darasa_bridge_refused_total{reason=\"unknown ufrag\"}"), 0);
+    memcpy(b->clients[1].server_ufrag, c->server_ufrag, sizeof c->server_ufrag);
+    char json[256];
+    (void)snprintf(
+        json, sizeof json,
+        "{\"conference\":\"c0\",\"endpoint\":\"%s\",\"ice\":{\"session\":\"s\",\"ufrag\":"
+        "\"%s\",\"pwd\":\"server-password-of-24-ch\"},\"sources\":[]}",
+        b->clients[1].name, c->server_ufrag);
+    assert_int_equal(apply(b, 0, CONTROL_ENDPOINT, json), ERR_FORMAT); /* another's */
+    bench_free(b);
+}
+
 static void what_signal_no_longer_mentions_goes(void **state)
 {
     struct bench *b = bench_new();
@@ -662,6 +706,7 @@ int main(void)
         cmocka_unit_test(a_client_connects_again_and_is_heard_on),
         cmocka_unit_test(who_does_not_read_loses_what_is_late_and_holds_up_nobody),
         cmocka_unit_test(silent_and_senseless_connections_keep_nobody_out),
+        cmocka_unit_test(other_credentials_in_the_same_session_restart_ice),
         cmocka_unit_test(what_signal_no_longer_mentions_goes),
         cmocka_unit_test(bad_orders_leave_nothing_behind),
         cmocka_unit_test(a_recording_is_fed),

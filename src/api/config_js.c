@@ -34,16 +34,23 @@ static json_t *codecs_json(const char *words)
     return list;
 }
 
+/* A client on another network finds by these that its socket leads nowhere: two without an answer,
+ * after 13 s at most. The library's own values take 25. */
+#define PING_EVERY_MS 4000
+#define PING_PATIENCE_MS 5000
+
 /* Simulcast and transport-wide feedback are what the bridge counts on. */
 static json_t *media_json(const char *codecs)
 {
-    return json_pack(
-        "{s:{s:b},s:{s:b},s:{s:o,s:o,s:b},s:{s:b},s:b,s:b,s:b,s:b,s:b,s:b,s:b,s:i,s:i}", "p2p",
-        "enabled", 0, "flags", "ssrcRewritingEnabled", 1, "videoQuality", "codecPreferenceOrder",
-        codecs_json(codecs), "mobileCodecPreferenceOrder", codecs_json(codecs),
-        "enableAdaptiveMode", 0, "bridgeChannel", "preferSctp", 0, "enableTcc", 1, "enableRemb", 0,
-        "enableOpusRed", 0, "enableIceRestart", 1, "disableSimulcast", 0, "enableWebsocketResume",
-        1, "useTurnUdp", 0, "channelLastN", 25, "resolution", 720);
+    return json_pack("{s:{s:b},s:{s:b},s:{s:o,s:o,s:b},s:{s:b},s:b,s:b,s:b,s:b,s:b,s:b,s:b,s:i,s:i,"
+                     "s:{s:i,s:i,s:i}}",
+                     "p2p", "enabled", 0, "flags", "ssrcRewritingEnabled", 1, "videoQuality",
+                     "codecPreferenceOrder", codecs_json(codecs), "mobileCodecPreferenceOrder",
+                     codecs_json(codecs), "enableAdaptiveMode", 0, "bridgeChannel", "preferSctp", 0,
+                     "enableTcc", 1, "enableRemb", 0, "enableOpusRed", 0, "enableIceRestart", 1,
+                     "disableSimulcast", 0, "enableWebsocketResume", 1, "useTurnUdp", 0,
+                     "channelLastN", 25, "resolution", 720, "xmppPing", "interval", PING_EVERY_MS,
+                     "timeout", PING_PATIENCE_MS, "threshold", 2);
 }
 
 /* Nothing is asked of a host that is not ours, and nothing is offered that we do not have. */

@@ -20,6 +20,8 @@ static const char check[] =
     "a(k.videoQuality.codecPreferenceOrder.join()==='VP8,AV1','codecs');a(!('bosh' in k),'bosh');"
     "a(k.disableThirdPartyRequests===true,'third "
     "parties');a(k.gravatar.disabled===true,'gravatar');"
+    "a(k.xmppPing.interval===4000&&k.xmppPing.threshold===2,'ping');"
+    "a(k.enableIceRestart===true,'ICE restart');"
     "a(k.analytics.disabled===true,'analytics');"
     "a(c.interfaceConfig.PROVIDER_NAME==='My School','provider');"
     "a(JSON.stringify(k).match(/https?:..(?!school)/)===null,'foreign host');"

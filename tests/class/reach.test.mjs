@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Participant, School, TOP, finish, test, until } from './harness.mjs';
 import { allSeeAll, joinOurs, leaveOurs, rejoinOurs, travelsBy, wayOf } from './join.mjs';
-import { counter } from './faults.mjs';
+import { Person, counter, recovery } from './faults.mjs';
 import { PUBLIC, PUBLIC6 } from './network.mjs';
 
 const school = new School('reach', { v6: true });
@@ -109,6 +109,24 @@ try {
         } finally {
             school.network.only(pupil.space, null);
             await leaveOurs(pupil);
+        }
+    });
+    await test('another network: an old stock client gets a session by it', school, async () => {
+        const stock = new Person(await Participant.start(school, 'chromium', 4, { fps: 8 }), true), first = new Person(teacher, false);
+        await stock.join(links[3]);
+        await first.hears(stock);
+        const renewed = counter(school, 'darasa_signal_sessions_renewed_total');
+        try {
+            const at = Date.now();
+            school.network.roam(stock.p.space, '198.51.100.152');
+            const [{ offered, played }] = await recovery([stock], at, 40);
+            console.log(`stock on another network: offer ${offered.toFixed(0)} ms, media ${played.toFixed(0)} ms`);
+            await first.sees(stock);
+            await stock.hears(first);
+            if (counter(school, 'darasa_signal_sessions_renewed_total') !== renewed + 1)
+                throw new Error('it had to help itself');
+        } finally {
+            await stock.p.close();
         }
     });
     const third = await Participant.start(school, 'chromium', 3, { fps: 8, space: school.network.host6() });

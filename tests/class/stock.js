@@ -34,9 +34,10 @@ window.__stock = (() => {
         const J = window.JitsiMeetJS;
         J.init({ disableAudioLevels: false });
         J.setLogLevel(J.logLevels.ERROR);
+        const config = new Function(`${await (await fetch('/config.js')).text()}; return config;`)();
         connection = new J.JitsiConnection(null, options.token ?? null, {
             hosts: { domain: options.domain, muc: options.muc, focus: options.focus },
-            serviceUrl: `${options.websocket}?room=${options.room}`, enableWebsocketResume: true,
+            serviceUrl: `${options.websocket}?room=${options.room}`, enableWebsocketResume: true, xmppPing: config.xmppPing,
             websocketKeepAlive: -1, p2p: { enabled: false }, flags: { ssrcRewritingEnabled: !!options.rewriting, sourceNameSignaling: true },
         });
         await new Promise((done, fail) => {

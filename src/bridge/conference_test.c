@@ -11,6 +11,7 @@
 #include "proto/rtcp.h"
 #include "proto/rtp.h"
 #include "proto/vp8.h"
+#include "proto/vp9.h"
 
 enum { MAX = 64 };
 
@@ -411,6 +412,105 @@ static void video_starts_with_a_key_frame_of_the_layer(void **state)
     end(&class);
 }
 
+/* What stays clear is the descriptor and the first bytes of VP8 (10 of a key frame, 3 of others)
+ * and one of sound; the rest is any bytes, of a class whose members say that they encrypt. */
+struct cipher {
+    uint32_t dice;
+    uint8_t body[200];
+    size_t len;
+};
+
+static void encrypt_frame(struct cipher *cipher, const uint8_t *clear, size_t clear_len)
+{
+    if (clear_len > 0)
+        memcpy(cipher->body, clear, clear_len);
+    cipher->len = sizeof(cipher->body);
+    for (size_t i = clear_len; i < cipher->len; i++) {
+        cipher->dice = cipher->dice * 1664525 + 1013904223;
+        cipher->body[i] = (uint8_t)(cipher->dice >> 24);
+    }
+}
+
+/* Sends a head and what is encrypted behind it; returns the head that arrives before the very same
+ * bytes. */
+static struct slice through(struct class *class, const struct rtp_header *header, struct slice head,
+                            const struct cipher *cipher)
+{
+    static uint8_t arrived[1024];
+    uint8_t bytes[512];
+    struct rtp_packet packet;
+    struct writer w = writer_of(bytes, sizeof(bytes));
+    bool audio = offer_is_audio(header->payload_type);
+    rtp_put_header(&w, header, NULL, 0);
+    writer_bytes(&w, head);
+    writer_bytes(&w, slice_of(cipher->body, cipher->len));
+    class->now += 20000;
+    assert_int_equal(conference_input_rtp(class->conference, class->now, class->teacher,
+                                          slice_of(bytes, writer_len(&w))),
+                     0);
+    assert_non_null(find_rtp(class, drain(class), audio, &packet));
+    assert_int_equal(packet.payload_type, header->payload_type);
+    assert_true(audio || packet.marker == header->marker); /* a voice that enters gets one */
+    assert_true(packet.payload.len >= cipher->len);
+    memcpy(arrived, packet.payload.data, packet.payload.len);
+    size_t len = packet.payload.len - cipher->len;
+    assert_memory_equal(arrived + len, cipher->body, cipher->len);
+    return slice_of(arrived, len);
+}
+
+static void begin_encrypted(struct class *class)
+{
+    begin(class, false, 180);
+    struct conference_endpoint teacher = {
+        .id = "t", .encrypted = true, .sources = sources, .source_count = 2};
+    assert_int_equal(conference_put(class->conference, class->now, &teacher, NULL, &class->teacher),
+                     0);
+}
+
+static void what_is_encrypted_end_to_end_arrives_as_it_was(void **state)
+{
+    (void)state;
+    static const uint8_t vp8_key[] = {0, 0, 0, 0x9d, 0x01, 0x2a, 64, 1, 180, 0};
+    static const uint8_t vp8_next[] = {1, 0, 0}, toc[] = {0x78};
+    struct class class;
+    struct cipher cipher = {.dice = 5};
+    uint8_t head[16];
+    begin_encrypted(&class);
+    for (uint16_t i = 0; i < 200; i++) {
+        struct writer w = writer_of(head, sizeof(head));
+        struct vp8_descriptor d = {.start = true,
+                                   .has_picture_id = true,
+                                   .long_picture_id = true,
+                                   .picture_id = (uint16_t)(100 + i)};
+        vp8_put(&w, &d);
+        encrypt_frame(&cipher, i == 0 ? vp8_key : vp8_next, i == 0 ? 10 : 3);
+        const struct rtp_header video = {OFFER_PT_VP8, true, false, i, i * 3000U, 200};
+        struct slice seen = through(&class, &video, slice_of(head, writer_len(&w)), &cipher);
+        assert_int_equal(seen.len, writer_len(&w));
+        encrypt_frame(&cipher, toc, 1);
+        const struct rtp_header sound = {OFFER_PT_OPUS, false, false, i, i * 960U, 100};
+        seen = through(&class, &sound, slice_of(NULL, 0), &cipher);
+        assert_int_equal(seen.len, 0);
+    }
+    end(&class);
+    begin_encrypted(&class);
+    for (uint16_t i = 0; i < 200; i++) {
+        struct writer w = writer_of(head, sizeof(head));
+        struct vp9_descriptor d = {.has_picture_id = true,
+                                   .long_picture_id = true,
+                                   .picture_id = (uint16_t)(100 + i),
+                                   .predicted = i > 0,
+                                   .start = true,
+                                   .end = true};
+        vp9_put_head(&w, &d);
+        encrypt_frame(&cipher, NULL, 0);
+        const struct rtp_header video = {OFFER_PT_VP9, true, false, i, i * 3000U, 200};
+        struct slice seen = through(&class, &video, slice_of(head, writer_len(&w)), &cipher);
+        assert_int_equal(seen.len, writer_len(&w));
+    }
+    end(&class);
+}
+
 static void nack_is_served_as_rtx(void **state)
 {
     (void)state;
@@ -747,6 +847,7 @@ int main(void)
         cmocka_unit_test(loss_is_met_with_copies),
         cmocka_unit_test(rewritten_audio_waits_for_its_map),
         cmocka_unit_test(video_starts_with_a_key_frame_of_the_layer),
+        cmocka_unit_test(what_is_encrypted_end_to_end_arrives_as_it_was),
         cmocka_unit_test(nack_is_served_as_rtx),
         cmocka_unit_test(a_second_of_a_busy_stream_can_be_asked_for),
         cmocka_unit_test(muted_blocked_and_unknown_are_not_forwarded),

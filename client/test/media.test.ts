@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { capabilities, chooseCodec, parseCodecs } from '../src/media/codecs';
-import { activeLayers, wantedEncodings } from '../src/media/encodings';
+import { capabilities, chooseCodec, parseCodecs, sendable } from '../src/media/codecs';
+import { activeLayers, applyEncodings, wantedEncodings } from '../src/media/encodings';
 import { allowProfile, chooseProfile, chosen, Drawn, FIGURES, portions, profile, profiles } from '../src/media/profile';
 import { judge } from '../src/media/quality';
 import { addSimulcast, buildOffer, Line, readAnswer, sentSsrcs } from '../src/media/sdp';
@@ -207,6 +207,8 @@ test('all send what the last who joined can show', () => {
   ];
   assert.deepEqual(capabilities({ getCapabilities: () => ({ codecs }) }), ['vp8', 'av1']);
   assert.deepEqual(capabilities({ getCapabilities: () => null }), ['vp8']);
+  assert.deepEqual(sendable(['vp8', 'vp9', 'av1'], true), ['vp8', 'av1']);
+  assert.deepEqual(sendable(['vp8', 'vp9', 'av1'], false), ['vp8', 'vp9', 'av1']);
 });
 
 test('quality in three words', () => {
@@ -249,6 +251,20 @@ test('what is asked for follows the profile: the stage first, then cameras that 
   assert.deepEqual(Object.values(portions(drawn, FIGURES.rich)), drawn.map(() => ({ maxHeight: 720 })));
   // Nobody on a stage: the first whose camera is on is the large one.
   assert.deepEqual(portions(drawn.slice(0, 3), FIGURES.light), { b: { maxHeight: 180, maxFrameRate: 15 } });
+});
+
+test('a screen keeps its lines where it is encoded', async () => {
+  for (const [purpose, preference] of [['desktop', 'maintain-resolution'], ['camera', undefined]] as const) {
+    let set: RTCRtpSendParameters | null = null;
+    const parameters = { encodings: [{}], codecs: [] } as unknown as RTCRtpSendParameters;
+    const sender = { getParameters: () => parameters, setParameters: async (given: RTCRtpSendParameters) => void (set = given) };
+    const wish = { purpose, maxHeight: -1, codec: 'vp8', figures: FIGURES.rich, selects: true } as const;
+    await applyEncodings(sender as unknown as RTCRtpSender, wish);
+    assert.equal((set as RTCRtpSendParameters | null)?.degradationPreference, preference);
+    set = null;
+    await applyEncodings(sender as unknown as RTCRtpSender, wish);
+    assert.equal(set, null, 'nothing changes a second time');
+  }
 });
 
 test('a sender keeps to its profile', () => {

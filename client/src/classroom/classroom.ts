@@ -1,11 +1,11 @@
 /* The live class in this browser: joins signalling and media and gives the pages one state to draw. */
 import { Join, socketUrl } from '../api';
-import { capabilities, chooseCodec, parseCodecs } from '../media/codecs';
+import { capabilities, chooseCodec, parseCodecs, sendable } from '../media/codecs';
 import type { Purpose } from '../media/encodings';
 import { canUseDevices } from '../media/devices';
 import { keepAwake } from '../media/awake';
 import { chime } from '../media/level';
-import { Peer } from '../media/peer';
+import { isFirefox, Peer } from '../media/peer';
 import { allowProfile, below, Drawn, FIGURES, least, limitProfile, portions, profile } from '../media/profile';
 import { QualityProbe } from '../media/quality';
 import { Sinks } from '../media/sinks';
@@ -733,7 +733,7 @@ export class Classroom {
     const { room, peer } = this;
     if (!room || !peer) return;
     const others = [...room.participants.values()].map((participant) => parseCodecs(participant.codecs.join(',')));
-    peer.setCodec(chooseCodec(parseCodecs(room.allowedCodecs.join(',')), capabilities(RTCRtpSender), others));
+    peer.setCodec(chooseCodec(parseCodecs(room.allowedCodecs.join(',')), sendable(capabilities(RTCRtpSender), isFirefox()), others));
   }
 
   private openChannel(url: string, peer: Peer): BridgeChannel {

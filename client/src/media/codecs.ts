@@ -19,6 +19,9 @@ export function capabilities(side: Capable): Codec[] {
   return found.length > 0 ? found : ['vp8'];
 }
 
+/** What can be sent in several streams. Firefox puts several layers into each stream of VP9, which nobody takes for one. */
+export const sendable = (able: readonly Codec[], firefox: boolean): Codec[] => able.filter((codec) => !firefox || codec !== 'vp9');
+
 export const parseCodecs = (list: string): Codec[] =>
   list.toLowerCase().split(',').map((word) => word.trim()).flatMap((word) => CODECS.filter((codec) => codec === word));
 

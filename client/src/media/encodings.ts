@@ -83,6 +83,11 @@ export async function applyEncodings(sender: RTCRtpSender, wish: Wish): Promise<
   // Before the first answer nothing is negotiated: what the offer puts first goes.
   const able = { ...wish, selects: codec !== undefined };
   let changed = false;
+  // Under load a screen drops frames, so that it can still be read.
+  if (wish.purpose === 'desktop' && parameters.degradationPreference !== 'maintain-resolution') {
+    parameters.degradationPreference = 'maintain-resolution';
+    changed = true;
+  }
   wantedEncodings(able, encodings.length).forEach((wanted, i) => {
     const encoding = encodings[i];
     if (!encoding) return;

@@ -32,8 +32,8 @@ enum { PACKETS_MIN = 5 };
 #define WAIT_MOST (6 * USEC_PER_SEC)
 #define RAISE_LASTS (5 * USEC_PER_SEC) /* a raise that held so long was right */
 #define SETTLED_RAISE 200000           /* bit/s, the same for all who share a way */
-#define RAISE_SHARE 0.33               /* of the estimate, on wide ways */
-#define RAISE_GROWS 1.5                /* as long as one after the other comes through */
+#define RAISE_SHARE 0.2                /* of the estimate, on wide ways */
+#define RAISE_GROWS 1.2                /* as long as one after the other comes through */
 #define CREDIT_SHARE 0.03
 #define CREDIT_START 30000
 #define CREDIT_MAX 40000

@@ -7,7 +7,7 @@ import { judgeLine, Measurement } from '../src/preflight/verdict';
 
 const line = (change: Partial<Measurement>): Measurement => ({
   online: true, way: { kind: 'udp', address: '192.0.2.1', port: 10000 }, host: 'class.test', udpPort: 10000, tcpPort: 10000,
-  rttMs: 40, jitterMs: 10, lossDown: 0, lossUp: 0, down: 450_000, up: 450_000, tried: 460_000, spent: { down: 300_000, up: 300_000 }, ...change,
+  rttMs: 40, jitterMs: 10, lossDown: 0, lossUp: 0, down: 450_000, up: 450_000, tried: 460_000, spent: { down: 300_000, up: 300_000 }, fetched: 0, ...change,
 });
 const judged = (change: Partial<Measurement>, saving = false): unknown[] => {
   const { finding, profile } = judgeLine(line(change), saving);

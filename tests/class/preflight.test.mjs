@@ -26,7 +26,12 @@ async function check(p, first) {
     await p.until('the check begins', () => document.querySelector('[data-testid=line-check]')?.dataset.state === 'busy', 10);
     const result = await p.until('a finding', told, 40);
     console.log(`${((Date.now() - began) / 1000).toFixed(1)} s, ${carried(p.space) - before} bytes: ${JSON.stringify(result)}`);
-    return { ...result, bytes: carried(p.space) - before };
+    const bytes = carried(p.space) - before;
+    // What it says it took, rounded to 0.1 MB; the card counts what still comes when it has ended, too.
+    const said = Number(/^([\d.]+) MB/.exec(result.cost)?.[1] ?? NaN) * 1e6;
+    if (Math.abs(said - bytes) > 0.2 * bytes + 50_000)
+        throw new Error(`says ${said} bytes, the card counts ${bytes}`);
+    return { ...result, bytes };
 }
 
 function expect(result, wanted) {

@@ -47,11 +47,11 @@ async function fetchOnce(piece: Piece, signal: AbortSignal, sum: Sum): Promise<v
   await reader?.cancel();
 }
 
-/** Bits a second, 0 when nothing can be said. */
-export async function downloadRate(signal: AbortSignal): Promise<number> {
+/** Bits a second, 0 when nothing can be said, and the bytes it took. */
+export async function downloadRate(signal: AbortSignal): Promise<{ bps: number; bytes: number }> {
   const piece = largestScript(performance.getEntriesByType('resource') as PerformanceResourceTiming[], location.origin);
   const sum: Sum = { bytes: 0, ms: 0, all: 0 };
-  if (!piece) return 0;
+  if (!piece) return { bps: 0, bytes: 0 };
   const end = new AbortController();
   const stop = (): void => end.abort();
   const timer = setTimeout(stop, WHILE_MS);
@@ -66,5 +66,5 @@ export async function downloadRate(signal: AbortSignal): Promise<number> {
   }
   clearTimeout(timer);
   signal.removeEventListener('abort', stop);
-  return sum.ms > 0 ? (sum.bytes * 8_000) / sum.ms : 0;
+  return { bps: sum.ms > 0 ? (sum.bytes * 8_000) / sum.ms : 0, bytes: sum.all };
 }

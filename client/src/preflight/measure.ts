@@ -183,7 +183,7 @@ function portOf(end: End, protocol: string): number {
 function nothing(run: Run, tried: number): Measurement {
   return {
     online: run.out.session !== null, way: null, host: location.hostname, udpPort: portOf(run.out, 'udp'), tcpPort: portOf(run.out, 'tcp'),
-    rttMs: 0, jitterMs: 0, lossDown: 0, lossUp: 0, down: 0, up: 0, tried, spent: sum(run.sockets, run.media),
+    rttMs: 0, jitterMs: 0, lossDown: 0, lossUp: 0, down: 0, up: 0, tried, spent: sum(run.sockets, run.media), fetched: 0,
   };
 }
 
@@ -240,13 +240,16 @@ export async function measure(
     if (last) samples.push(last);
     const summary = summarise(samples);
     const way = samples[samples.length - 1]?.way ?? null;
+    let fetched = 0;
     // All that went up came back, and it was little: the way down may carry more.
     if (way && !saving && summary.up < tried * FULL && summary.down >= summary.up * FULL) {
       run.out.close();
       run.back.close();
-      summary.down = Math.max(summary.down, await downloadRate(signal));
+      const alone = await downloadRate(signal);
+      summary.down = Math.max(summary.down, alone.bps);
+      fetched = alone.bytes;
     }
-    return { ...nothing(run, tried), way, ...summary };
+    return { ...nothing(run, tried), way, ...summary, fetched };
   } finally {
     run.out.close();
     run.back.close();

@@ -31,6 +31,8 @@ export interface Measurement {
   tried: number;
   /** What it took of somebody's data. */
   spent: Bytes;
+  /** Besides that, of what the browser tells by itself. */
+  fetched: number;
 }
 
 export type Finding = 'all' | 'small' | 'voice' | 'barely' | 'blocked' | 'unreachable';

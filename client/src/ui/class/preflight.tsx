@@ -50,7 +50,7 @@ function Details({ line }: { line: Measurement }) {
       ]
     : [['check-way', [t('check-way-none')]]];
   rows.push(['check-ports', [line.host, `UDP ${line.udpPort || '?'}`, `TCP ${line.tcpPort || '?'}`]]);
-  rows.push(['check-cost', [formatMegabytes(line.spent.down + line.spent.up)]]);
+  rows.push(['check-cost', [formatMegabytes(line.spent.down + line.spent.up + line.fetched)]]);
   return (
     <details class="devices" data-testid="check-details">
       <summary>{t('check-details')}</summary>

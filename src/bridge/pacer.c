@@ -24,6 +24,9 @@ static uint64_t rate_of(const struct pacer *p, const struct pacer_input *in)
     uint64_t bps = in->media_bps < in->estimate_bps ? in->media_bps : in->estimate_bps;
     uint64_t percent = in->settled ? FACTOR_SETTLED_PERCENT : FACTOR_PERCENT;
     uint64_t rate = (bps > BPS_MIN ? bps : BPS_MIN) * percent / 100 / 8;
+    /* A way that carries much more than its media leaves no queue behind a whole picture. */
+    if (in->estimate_bps / 8 > rate)
+        rate = in->estimate_bps / 8;
     uint64_t drain = p->queued * (uint64_t)(USEC_PER_SEC / DRAIN);
     return drain > rate ? drain : rate;
 }

@@ -1,5 +1,6 @@
 /* What leaves to one receiver and when: pictures leave no faster than a little above the estimate,
- * in bursts of some milliseconds, so that they do not fill the queues on the way before the sound.
+ * in bursts of some milliseconds, so that they do not fill the queues on the way before the sound;
+ * where much more is known to fit, a picture leaves whole.
  * Sound never waits; it is only charged. */
 #ifndef BRIDGE_PACER_H
 #define BRIDGE_PACER_H

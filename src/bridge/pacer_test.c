@@ -65,6 +65,21 @@ static void a_key_frame_is_out_in_a_quarter_second(void **state)
     assert_in_range(left, 3, 8);
 }
 
+static void a_wide_way_takes_a_picture_at_once(void **state)
+{
+    (void)state;
+    struct pacer p;
+    struct pacer_input in = {.media_bps = 2000000, .estimate_bps = 50000000, .settled = true};
+    pacer_init(&p, 0);
+    for (uint32_t i = 0; i < 80; i++)
+        push(&p, PACER_STAGE, 0, i);
+    pacer_tick(&p, 5000, &in);
+    assert_in_range(leave(&p), 31, 32); /* 31 kB in 5 ms */
+    in.congested = true;
+    pacer_tick(&p, 10000, &in);
+    assert_in_range(leave(&p), 33, 35);
+}
+
 static void the_stage_goes_before_tiles_and_sound_is_charged(void **state)
 {
     (void)state;
@@ -121,6 +136,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pictures_leave_at_the_rate),
         cmocka_unit_test(a_key_frame_is_out_in_a_quarter_second),
+        cmocka_unit_test(a_wide_way_takes_a_picture_at_once),
         cmocka_unit_test(the_stage_goes_before_tiles_and_sound_is_charged),
         cmocka_unit_test(queues_are_bounded),
         cmocka_unit_test(a_source_moves_with_what_waits),

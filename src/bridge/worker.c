@@ -22,6 +22,26 @@ void worker_set_timer(struct worker *worker, struct loop_timer *timer, usec_t at
         ++*worker->count.memory; /* input will set it again */
 }
 
+/* To fall asleep and wake up costs as much as to forward a message or several. So when more comes
+ * in than REST_RATE datagrams a second, which is more than one in such a time, it is read once in
+ * REST. */
+#define REST 500
+#define REST_RATE 3000
+#define REST_LOOK (10 * USEC_PER_MSEC)
+
+static void rest(struct worker *worker, usec_t now)
+{
+    usec_t passed = now - worker->rest_looked;
+    if (passed >= REST_LOOK) {
+        uint64_t came = *worker->count.received - worker->rest_received;
+        worker->resting = came * USEC_PER_SEC >= (uint64_t)passed * REST_RATE;
+        worker->rest_looked = now;
+        worker->rest_received += came;
+    }
+    if (worker->resting && !worker->config.single)
+        loop_rest(worker->config.loop, REST);
+}
+
 static void before_sleep(void *arg, usec_t now)
 {
     struct worker *worker = arg;
@@ -30,6 +50,7 @@ static void before_sleep(void *arg, usec_t now)
     receive_flush_peers(worker);
     streams_flush(worker, now);
     recording_flush_all(worker, now);
+    rest(worker, now);
 }
 
 static void on_housekeeping(struct loop_timer *timer, usec_t now)

@@ -140,6 +140,9 @@ struct worker {
     uint64_t retired[WORKER_MEDIA_COUNTERS]; /* by conferences that are gone */
     usec_t guess_since; /* unknown media tried by SSRC in the second that began here */
     unsigned guesses;
+    bool resting; /* so much comes in that it is read at intervals */
+    usec_t rest_looked;
+    uint64_t rest_received; /* datagrams until then */
 };
 
 /* worker.c */

@@ -20,6 +20,8 @@ struct loop {
     bool stopped;
     bool no_pwait2;
     usec_t now;
+    usec_t woke;
+    usec_t rest_until;
     struct loop_timer **heap;
     int32_t heap_len;
     int32_t heap_cap;
@@ -62,7 +64,7 @@ struct loop *loop_new(void)
     }
     list_init(&loop->tasks);
     list_init(&loop->running);
-    loop->now = clock_monotonic();
+    loop->now = loop->woke = clock_monotonic();
     return loop;
 }
 
@@ -219,6 +221,11 @@ void loop_task_cancel(struct loop_task *task)
     task->node.next = task->node.prev = NULL;
 }
 
+void loop_rest(struct loop *loop, usec_t span)
+{
+    loop->rest_until = loop->woke + span;
+}
+
 usec_t loop_now(const struct loop *loop)
 {
     return loop->now;
@@ -256,7 +263,7 @@ static int sleep_until(struct loop *loop, usec_t wait)
             ms = (int)usec_min((wait + 999) / USEC_PER_MSEC, 3600 * 1000);
         count = epoll_wait(loop->epoll, loop->batch, LOOP_BATCH, ms);
     }
-    loop->now = clock_monotonic();
+    loop->now = loop->woke = clock_monotonic();
     if (count < 0 && errno != EINTR)
         return ERR_IO;
     loop->batch_len = count < 0 ? 0 : count;
@@ -296,12 +303,23 @@ static void fire(struct loop *loop)
     }
 }
 
+/* Ends early at a signal. */
+static void rest(struct loop *loop)
+{
+    const struct timespec end = {.tv_sec = loop->rest_until / USEC_PER_SEC,
+                                 .tv_nsec = loop->rest_until % USEC_PER_SEC * 1000};
+    (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL);
+    loop->now = clock_monotonic();
+}
+
 int loop_turn(struct loop *loop, usec_t wait)
 {
     loop->now = clock_monotonic();
     finish_turn(loop);
     if (!list_empty(&loop->tasks) || loop->stopped)
         wait = 0;
+    else if (loop->rest_until > loop->now)
+        rest(loop);
     if (loop->heap_len > 0)
         wait = usec_min(wait, usec_max(0, loop->heap[0]->at - loop->now));
     int err = sleep_until(loop, wait);

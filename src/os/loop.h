@@ -56,6 +56,9 @@ void loop_before_sleep(struct loop *loop, void (*hook)(void *arg, usec_t now), v
 void loop_defer(struct loop *loop, struct loop_task *task);
 /* Harmless when it is not waiting. */
 void loop_task_cancel(struct loop_task *task);
+/* Called before the loop sleeps: it looks at descriptors and timers no sooner than `span` after it
+ * last woke up, so that what comes close together is dealt with in one turn. For this once. */
+void loop_rest(struct loop *loop, usec_t span);
 /* Monotonic time of this turn (CLOCK_MONOTONIC): read once, when the loop woke up. */
 usec_t loop_now(const struct loop *loop);
 /* Until loop_stop; 0 or ERR_IO. */

@@ -51,6 +51,40 @@ static void test_timers_in_order(void **state)
     free(ticks);
 }
 
+static void on_counted(struct loop_io *io, uint32_t events)
+{
+    char bytes[8];
+    assert_true(events & LOOP_READ);
+    assert_true(read(io->fd, bytes, sizeof bytes) > 0);
+}
+
+static void test_rests_once(void **state)
+{
+    (void)state;
+    struct loop *loop = loop_new();
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    struct loop_io io = {.fd = pair[0], .ready = on_counted};
+    assert_int_equal(loop_watch(loop, &io, LOOP_READ), 0);
+    assert_int_equal(write(pair[1], "a", 1), 1);
+    assert_int_equal(loop_turn(loop, USEC_NEVER), 0); /* wakes now */
+    usec_t woke = loop_now(loop);
+    assert_int_equal(write(pair[1], "b", 1), 1);
+    loop_rest(loop, 5000);
+    assert_int_equal(loop_turn(loop, USEC_NEVER), 0);
+    assert_true(loop_now(loop) >= woke + 5000);
+    assert_true(read(pair[0], &(char){0}, 1) < 0); /* it was read in that turn */
+    /* Not asked again, it does not rest. */
+    assert_int_equal(write(pair[1], "c", 1), 1);
+    usec_t before = clock_monotonic();
+    assert_int_equal(loop_turn(loop, USEC_NEVER), 0);
+    assert_in_range(loop_now(loop) - before, 0, 5 * USEC_PER_SEC);
+    loop_unwatch(loop, &io);
+    close(pair[0]);
+    close(pair[1]);
+    loop_free(&loop);
+}
+
 static void on_again(struct loop_timer *timer, usec_t now)
 {
     struct tick *tick = CONTAINER_OF(timer, struct tick, timer);
@@ -168,6 +202,7 @@ int main(void)
         cmocka_unit_test(test_timer_in_the_past_fires_once_a_turn),
         cmocka_unit_test(test_unwatch_in_the_same_batch),
         cmocka_unit_test(test_deferred_after_hooks),
+        cmocka_unit_test(test_rests_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,8 +38,9 @@ static void rest(struct worker *worker, usec_t now)
         worker->rest_looked = now;
         worker->rest_received += came;
     }
-    if (worker->resting && !worker->config.single)
+    if (worker->resting && !worker->behind && !worker->config.single)
         loop_rest(worker->config.loop, REST);
+    worker->behind = false;
 }
 
 static void before_sleep(void *arg, usec_t now)

@@ -328,6 +328,7 @@ static void on_socket(struct loop_io *io, uint32_t events)
         if (udp_drained(socket->udp))
             return; /* what came since wakes us again */
     }
+    socket->worker->behind = true;
 }
 
 int receive_start(struct worker *worker, int fd)

@@ -140,7 +140,8 @@ struct worker {
     uint64_t retired[WORKER_MEDIA_COUNTERS]; /* by conferences that are gone */
     usec_t guess_since; /* unknown media tried by SSRC in the second that began here */
     unsigned guesses;
-    bool resting; /* so much comes in that it is read at intervals */
+    bool resting; /* so much comes in that it is read at intervals, */
+    bool behind;  /* but not all of it was read this turn */
     usec_t rest_looked;
     uint64_t rest_received; /* datagrams until then */
 };

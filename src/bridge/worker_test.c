@@ -15,6 +15,7 @@
 #include "proto/framed.h"
 
 #define CLIENTS 8
+static const char PASSED[] = "darasa_bridge_passed_to_workers_total";
 static const char CLIENT_PWD[] = "client-password-of-24-ch";
 
 struct client {
@@ -391,10 +392,15 @@ static void datagrams_find_their_worker_and_sound_everybody(void **state)
     assert_in_range(b->clients[0].heard[1], 19, 20);
     for (unsigned i = 1; i < CLIENTS; i++)
         assert_in_range(b->clients[i].heard[0], 19, 20);
-    uint64_t passed = counter(b, 1, "darasa_bridge_passed_to_workers_total");
-    uint64_t taken = counter(b, 0, "darasa_bridge_taken_from_workers_total");
-    assert_int_equal(passed, taken);
-    assert_true(passed > 0); /* but for one run in 2^8 */
+    /* Which worker's socket gets a client's datagrams is the kernel's choice, by their port. */
+    for (int moves = 0; moves < 32 && counter(b, 1, PASSED) == 0; moves++) {
+        client_open(b, &b->clients[0]);
+        client_talk(&b->clients[0]);
+        run(b, 50 * USEC_PER_MSEC);
+    }
+    assert_true(counter(b, 1, PASSED) > 0);
+    assert_int_equal(counter(b, 1, PASSED),
+                     counter(b, 0, "darasa_bridge_taken_from_workers_total"));
     assert_true(counter(b, 0, "darasa_bridge_datagrams_sent_total") > 140);
     bench_free(b);
 }

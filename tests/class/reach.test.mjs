@@ -138,12 +138,15 @@ try {
     for (const [index, [what, ports, way]] of networks6.entries())
         await test(`only ${what}: a pupil joins, all see and hear all`, school, async () => {
             school.network.only(third.space, ports);
-            await (index === 0 ? joinOurs(third, links[2]) : rejoinOurs(third));
-            try {
-                await allSeeAll(until, [teacher, third]);
-                await travelsBy(third, way);
-            } finally {
-                await leaveOurs(third);
+            // On a busy machine the relay, which stands already, may answer so much sooner that the browser keeps to it.
+            for (let tries = 3, found = false; !found; tries--) {
+                await (index === 0 ? joinOurs(third, links[2]) : rejoinOurs(third));
+                try {
+                    await allSeeAll(until, [teacher, third]);
+                    found = await travelsBy(third, way).then(() => true, e => { if (tries === 1) throw e; return false; });
+                } finally {
+                    await leaveOurs(third);
+                }
             }
         });
     await test('only IPv6 with UDP to the relay: relayed by IPv6 on both sides', school, async () => {

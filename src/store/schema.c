@@ -82,8 +82,8 @@ static const char *const steps[] = {
 
     /* 4: how much of the line classes take (base/profile.h); what there was stays as it was. A
      * class without its own follows the organisation. */
-    "ALTER TABLE organisation ADD COLUMN profile INTEGER NOT NULL DEFAULT 3;"
-    "ALTER TABLE class ADD COLUMN profile INTEGER;",
+    ("ALTER TABLE organisation ADD COLUMN profile INTEGER NOT NULL DEFAULT 3;"
+     "ALTER TABLE class ADD COLUMN profile INTEGER;"),
 };
 
 int64_t schema_version_known(void)

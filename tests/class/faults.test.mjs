@@ -1,9 +1,8 @@
 // Programs killed, hung and cut off in the middle of a class with our client and a stock one: what those inside notice.
 import { existsSync, readFileSync } from 'node:fs';
-import { Participant, School, finish, sleep, test, until } from './harness.mjs';
+import { Participant, School, finish, full, sleep, test, until } from './harness.mjs';
 import { Person, RECORD, chatting, crashBy, kill, processes, recordings, records, recovery, spool, together, unnoticed } from './faults.mjs';
 
-const full = Boolean(process.env.DARASA_TEST_FULL);
 const today = process.env.DARASA_STOCK_LIBRARY; // a build of the present stock library, if there is one
 const school = new School('faults');
 const people = [];

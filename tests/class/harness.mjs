@@ -6,6 +6,8 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Network, PUBLIC } from './network.mjs';
 
+// The long form (./test --full) has more of everything.
+export const full = Boolean(process.env.DARASA_TEST_FULL);
 export const TOP = resolve(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '../..');
 export const HOST = 'class.test';
 export const sleep = ms => new Promise(done => setTimeout(done, ms));

@@ -1,5 +1,5 @@
 // Simulcast: what senders send, what one receiver gets as its tiles grow and shrink, and layers that nobody watches.
-import { Participant, School, finish, sleep, test, until } from './harness.mjs';
+import { Participant, School, finish, full, sleep, test, until } from './harness.mjs';
 import { allSeeAll, joinOurs, joinStock } from './join.mjs';
 
 // The heights that the page's first video sender really sends now: those whose frames grow.
@@ -85,7 +85,6 @@ async function walk(p, heights, change, limit) {
         throw new Error(`frozen for ${last.frozen - first.frozen} s`);
 }
 
-const full = Boolean(process.env.DARASA_TEST_FULL);
 const school = new School('layers');
 try {
     await school.start();

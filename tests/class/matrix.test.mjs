@@ -1,9 +1,8 @@
 // Everybody with everybody: our client in both browsers and stock libraries in one class, over small and large packets, with a
 // teacher in either browser who shares a screen. The short form has one of the two classes, without the screen.
-import { Participant, School, finish, test, until } from './harness.mjs';
+import { Participant, School, finish, full, test, until } from './harness.mjs';
 import { allSeeAll, joinOurs, joinStock, look } from './join.mjs';
 
-const full = Boolean(process.env.DARASA_TEST_FULL);
 const today = process.env.DARASA_STOCK_LIBRARY; // a build of the present stock library, if there is one
 const OURS = ['chromium', 'firefox'].map(browser => ({ what: `our client in ${browser}`, browser, two: true, join: joinOurs }));
 // That of 2022 has one picture of a person: a screen takes the camera's place and stays. It is not asked about screens.

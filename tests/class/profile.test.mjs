@@ -1,5 +1,5 @@
 // Profiles: what a class or a device keeps to is what goes over the line, and what people are told when the line is narrow.
-import { HOST, Participant, School, finish, sleep, test, until } from './harness.mjs';
+import { HOST, Participant, School, finish, full, sleep, test, until } from './harness.mjs';
 import { joinOurs, joinStock } from './join.mjs';
 
 // Everything the page has sent and received so far: by kind, bytes without headers, packets and frames of the tallest stream.
@@ -136,7 +136,7 @@ try {
         between('bits that may be sent', seen.outgoing, 10000, 100000);
     });
     const shows = number => [...document.querySelectorAll('video')].some(v => window.__media.readVideo(v)?.number === number);
-    await test('a screen in a light class has few pictures a second and room beside the camera', school, async () => {
+    if (full) await test('a screen in a light class has few pictures a second and room beside the camera', school, async () => {
         await teacher.click('[data-testid=screen]');
         await pupil.until('the screen', shows, 40, 101);
         const r = await rates(pupil, 10), sent = await rates(teacher, 5), seen = await pupil.eval(pictures);
@@ -146,7 +146,7 @@ try {
         between('bits of pictures received', r.received.video.bps, 20000, 230000);
         between('bits sent', sent.sent.video.bps + sent.sent.audio.bps, 10000, 250000);
     });
-    await test('in a voice class the screen stays', school, async () => {
+    if (full) await test('in a voice class the screen stays', school, async () => {
         await setProfile(teacher, 'voice');
         await until('the screen alone', async () => (await pupil.eval(pictures)).heights.length <= 1, 20);
         const firefox = await Participant.start(school, 'firefox', 4, { fps: 5 });

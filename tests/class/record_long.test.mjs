@@ -1,8 +1,8 @@
 // A long class plays within a minute of its end: ten minutes here, two hours in the long form.
-import { School, finish, test } from './harness.mjs';
+import { School, finish, full, test } from './harness.mjs';
 import { lay, replay } from './long_class.mjs';
 
-const seconds = process.env.DARASA_TEST_FULL ? 7200 : 600;
+const seconds = full ? 7200 : 600;
 const school = new School('long');
 try {
     await test(`record: ${seconds / 60} minutes play soon after the end`, school, async () => {

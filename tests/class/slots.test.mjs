@@ -2,7 +2,7 @@
 // go and speak in turn. Nobody is shown or heard under another's name, nobody is missed, and (long form) lips match.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Participant, School, TOP, finish, sleep, test, until } from './harness.mjs';
+import { Participant, School, TOP, finish, full, sleep, test, until } from './harness.mjs';
 import { joinOurs, leaveOurs, lookOurs, receiveSsrcs, rejoinOurs, streams } from './join.mjs';
 
 const SLOTS = 2, LIPS = 80, FLASHES = 6;
@@ -188,7 +188,7 @@ try {
         }
     });
     // Over the jittery line it takes a machine that has little else to do: those who are not needed go.
-    if (process.env.DARASA_TEST_FULL) {
+    if (full) {
         await test(`lips match within ${LIPS} ms on slots that crossed`, school, async () => {
             const [viewer, ...others] = viewers;
             for (const p of [...others, a]) {

@@ -1,7 +1,7 @@
 // Sound where a tenth of the packets is lost, in a real browser: how much of it the browser had to make up, with and without
 // redundant sound (RED) and Opus' own correction (FEC).
 import { join } from 'node:path';
-import { Participant, School, TOP, finish, sleep, test, until } from './harness.mjs';
+import { Participant, School, TOP, finish, full, sleep, test, until } from './harness.mjs';
 import { joinOurs } from './join.mjs';
 
 const PLAIN = join(TOP, 'tests/class/plain_sound.js');
@@ -53,7 +53,7 @@ try {
             }, 40);
         await sleep(12000); // the loss is known by then, and senders correct
         const before = await Promise.all([redundant, plain].map(p => p.eval(voices)));
-        await sleep(30000);
+        await sleep(full ? 30000 : 15000);
         const after = await Promise.all([redundant, plain].map(p => p.eval(voices)));
         const results = ['redundant', 'plain'].map((_, i) => [1, 2].map(voice => made(before[i][voice], after[i][voice])));
         const [[both, red], [fec, none]] = results;
@@ -63,8 +63,8 @@ try {
             throw new Error('the line loses too little to tell');
         if (!(both.concealed < none.concealed / 5 && red.concealed < none.concealed / 5))
             throw new Error('RED does not help');
-        // Opus takes part of what a made voice says for music, which it does not correct.
-        if (!(fec.concealed / fec.lost < 0.75 * none.concealed / none.lost))
+        // Few packets tell little of it. Opus takes part of what a made voice says for music, which it does not correct.
+        if (full && !(fec.concealed / fec.lost < 0.75 * none.concealed / none.lost))
             throw new Error('FEC does not help');
     });
 } finally {

@@ -755,7 +755,7 @@ export class Classroom {
     for (const purpose of ['camera', 'desktop'] as const) {
       if (peer.has(purpose) || this.publisher.state(purpose) === 'on') this.tellVideoType(purpose, channel, peer);
     }
-    channel.setConstraints(this.constraints());
+    channel.setConstraints(this.constraints(this.view));
     return channel;
   }
 
@@ -967,8 +967,7 @@ export class Classroom {
     }
   }
 
-  private drawn(): Drawn[] {
-    const { heights, stage } = this.view;
+  private drawn({ heights, stage }: View): Drawn[] {
     return Object.entries(heights).map(([source, height]) => {
       const state = this.room?.participants.get(source.slice(0, source.indexOf('-')))?.sources[source];
       const kind = source.endsWith('-v1') ? 'desktop' : 'camera';
@@ -977,24 +976,30 @@ export class Classroom {
     });
   }
 
-  private constraints(): ReceiverConstraints {
-    const { stage } = this.view;
-    const audioOnly = this.view.audioOnly || this.meter.use.value.step === 'reached';
+  /** Whose pictures are asked for where that view is drawn: data, the class or this device may allow less than all. */
+  asked(view: View): ReadonlySet<string> {
+    const { constraints } = this.constraints(view);
+    return new Set(Object.keys(constraints).filter((source) => (constraints[source]?.maxHeight ?? 0) > 0));
+  }
+
+  private constraints(view: View): ReceiverConstraints {
+    const { stage } = view;
+    const audioOnly = view.audioOnly || this.meter.use.value.step === 'reached';
     return {
       lastN: audioOnly ? 0 : -1,
       selectedSources: [],
       onStageSources: audioOnly ? [] : stage,
       // Whoever is not drawn costs nothing.
       defaultConstraints: { maxHeight: 0 },
-      constraints: audioOnly ? {} : portions(this.drawn(), FIGURES[profile.value]),
+      constraints: audioOnly ? {} : portions(this.drawn(view), FIGURES[profile.value]),
     };
   }
 
   /** What is asked for of those who show something. */
   private measureLine(): void {
     if (this.state.value.media !== 'connected') return;
-    const asked = this.constraints().constraints;
-    const wanted = this.drawn().filter((one) => one.on && (asked[one.source]?.maxHeight ?? 0) > 0).map((one) => one.source);
+    const asked = this.asked(this.view);
+    const wanted = this.drawn(this.view).filter((one) => one.on && asked.has(one.source)).map((one) => one.source);
     this.line.set(this.words.take({ shortage: this.shortage, wanted, forwarded: this.forwarded.value }, performance.now()));
   }
 
@@ -1004,7 +1009,7 @@ export class Classroom {
   }
 
   private sendView(): void {
-    this.channel?.setConstraints(this.constraints());
+    this.channel?.setConstraints(this.constraints(this.view));
   }
 
   // --- measuring -------------------------------------------------------------------------------

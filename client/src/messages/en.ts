@@ -214,6 +214,7 @@ const en = {
   'next-page': 'Next page',
   'tap-for-sound': 'Turn on sound',
   'video-paused': 'Picture paused, connection is slow',
+  'video-spared': 'Picture off to spare data',
   'video-unsent': 'Your picture is not sent: sound only',
   'line-starting': 'Sound comes first. Pictures follow in a moment, if your internet can carry them.',
   'line-smaller': 'Your internet is slow just now, so pictures are smaller or fewer. You hear everything.',

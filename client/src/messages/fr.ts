@@ -213,6 +213,7 @@ const fr: Catalogue = {
   'next-page': 'Page suivante',
   'tap-for-sound': 'Activer le son',
   'video-paused': 'Image en pause, la connexion est lente',
+  'video-spared': 'Image coupée pour économiser les données',
   'video-unsent': 'Votre image n’est pas envoyée : le son seul',
   'line-starting': 'Le son d’abord. Les images suivent dans un instant, si internet le permet.',
   'line-smaller': 'Internet est lent en ce moment : les images sont plus petites ou moins nombreuses. Le son est complet.',

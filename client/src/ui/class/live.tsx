@@ -14,7 +14,7 @@ import { Chat } from './chat';
 import { DeviceSelects } from './check';
 import { DataDialog } from './data';
 import { People } from './people';
-import { REACTIONS, Tile, useSize } from './tile';
+import { REACTIONS, Tile, TileNote, useSize } from './tile';
 
 type Panel = 'chat' | 'people' | null;
 type Layout = 'speaker' | 'gallery';
@@ -362,8 +362,14 @@ function Pictures(props: PicturesProps) {
     }
     return null;
   };
+  const asked = room.asked(view);
   const isPaused = (spot: Spot): boolean =>
     !spot.person.self && (props.saver || (forwarded !== null && tracks.has(sourceOf(spot)) && !forwarded.has(sourceOf(spot))));
+  const noteOf = (spot: Spot): TileNote | null => {
+    if (spot.person.self) return spot.kind === 'camera' && soundOnly ? 'unsent' : null;
+    if (!isPaused(spot)) return null;
+    return asked.has(sourceOf(spot)) ? 'paused' : 'spared';
+  };
   const tile = (spot: Spot, large = false, small = false) => {
     const key = spotKey(spot);
     return (
@@ -373,7 +379,7 @@ function Pictures(props: PicturesProps) {
         kind={spot.kind}
         track={trackOf(spot)}
         paused={isPaused(spot)}
-        unsent={spot.person.self && spot.kind === 'camera' && soundOnly}
+        note={noteOf(spot)}
         speaking={spot.kind === 'camera' && speaking.has(spot.person.id)}
         pinned={props.pinned === key}
         large={large}

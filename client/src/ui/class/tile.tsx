@@ -33,14 +33,17 @@ export function VideoView(props: { track: MediaStreamTrack; mirrored?: boolean; 
   );
 }
 
+/** Why there is no picture: the line has no room for it, data are spared, or one's own is not sent. */
+const NOTES = { paused: 'video-paused', spared: 'video-spared', unsent: 'video-unsent' } as const;
+export type TileNote = keyof typeof NOTES;
+
 export interface TileProps {
   person: Person;
   kind: 'camera' | 'desktop';
   track: MediaStreamTrack | null;
-  /** The bridge has no room for this picture now. */
+  /** The picture does not come now. */
   paused: boolean;
-  /** One's own that nobody gets, for the class or this device keeps to sound. */
-  unsent: boolean;
+  note: TileNote | null;
   speaking: boolean;
   pinned: boolean;
   large?: boolean;
@@ -84,8 +87,7 @@ export function Tile(props: TileProps) {
           {isScreen ? <Icon name="screen" /> : <Avatar name={person.name} id={person.id || person.name} />}
         </div>
       )}
-      {wanted && props.paused && <p class="tile-note">{t('video-paused')}</p>}
-      {wanted && props.unsent && <p class="tile-note" data-testid="unsent">{t('video-unsent')}</p>}
+      {wanted && props.note && <p class="tile-note" data-testid={props.note}>{t(NOTES[props.note])}</p>}
       {!person.connected && <p class="tile-note">{t('connection-lost')}</p>}
       {props.reaction && <span class="tile-reaction" aria-hidden="true">{REACTIONS[props.reaction] ?? ''}</span>}
       {person.handAt > 0 && !isScreen && (

@@ -5,7 +5,7 @@ import { Bytes, MediaCounter, sum } from '../media/traffic';
 import { downloadRate } from './download';
 import { End } from './end';
 import { testPicture } from './picture';
-import type { Measurement, Way, WayKind } from './verdict';
+import { WHOLE, type Measurement, type Way, type WayKind } from './verdict';
 
 export type Stage = 'joining' | 'connecting' | 'measuring';
 
@@ -18,6 +18,9 @@ export interface Progress {
 /** The picture's rate in steps, so that a narrow way is seen before it is flooded; each lasts as long. */
 const STEPS = [110_000, 260_000, 460_000];
 const STEP_MS = 2_700;
+/** The last step goes on for so long where it nearly came: an encoder on a slow computer takes its time. */
+const MORE_MS = 4_000;
+const NEAR = 0.5;
 /** Those who save data learn no more than whether small pictures go. */
 const SPARING_STEPS = 2;
 /** Bytes after which it ends early, whatever was learnt: a second more is under way then. */
@@ -150,6 +153,13 @@ export function summarise(samples: readonly Sample[]): Pick<Measurement, 'rttMs'
   };
 }
 
+/** Whether a moment more may show that all of it goes. */
+function nearly(samples: readonly Sample[], tried: number): boolean {
+  const { down, up } = summarise(samples);
+  const kept = Math.min(down, up);
+  return kept >= tried * NEAR && kept < tried * WHOLE;
+}
+
 const wait = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
 interface Run {
@@ -229,11 +239,12 @@ export async function measure(
     const samples: Sample[] = [];
     const whole = STEP_MS * steps.length;
     const began = performance.now();
-    for (let past = 0; !signal.aborted && past < whole && total(run) < budget; past = performance.now() - began) {
+    const goesOn = (past: number): boolean => past < whole || (past < whole + MORE_MS && nearly(samples, tried));
+    for (let past = 0; !signal.aborted && goesOn(past) && total(run) < budget; past = performance.now() - began) {
       run.out.setRate(steps[Math.floor(past / STEP_MS)] ?? tried);
       const sample = await take(run);
       if (sample) samples.push(sample);
-      onProgress({ stage: 'measuring', part: past / whole });
+      onProgress({ stage: 'measuring', part: Math.min(1, past / whole) });
       await wait(SAMPLE_MS);
     }
     const last = await take(run);

@@ -60,7 +60,7 @@ const WORST_LOSS = 0.25;
 const NOTED_LOSS = 0.03;
 const SLOW_MS = 500;
 /** Of what was tried, to say that it was all there: estimates stop a little below. */
-const NEARLY = 0.85;
+export const WHOLE = 0.85;
 
 function remarksOf(m: Measurement, saving: boolean): Remark[] {
   const remarks: Remark[] = [];
@@ -81,6 +81,6 @@ export function judgeLine(m: Measurement, saving: boolean): Verdict {
   if (m.down < BARELY_BPS) return { finding: 'barely', remarks, profile: 'voice' };
   if (m.down < SMALL_BPS || loss >= WORST_LOSS) return { finding: 'voice', remarks, profile: 'voice' };
   if (saving || m.down < NORMAL_BPS || m.up < SEND_SMALL_BPS || loss >= BAD_LOSS) return { finding: 'small', remarks, profile: 'light' };
-  const whole = Math.min(m.down, m.up) >= m.tried * NEARLY && loss < NOTED_LOSS;
+  const whole = Math.min(m.down, m.up) >= m.tried * WHOLE && loss < NOTED_LOSS;
   return { finding: 'all', remarks, profile: whole ? null : 'normal' };
 }

@@ -1,4 +1,4 @@
-"""Curves over time as SVG text: panels above each other, each with its own scale."""
+"""Curves over time, in panels above each other, each with its own scale; and bars in groups. As SVG text."""
 import html
 
 WIDTH, LEFT, RIGHT, HEAD, GAP = 760, 52, 12, 40, 30
@@ -54,6 +54,33 @@ def draw(path, title, unit, panels):
         x = LEFT + i * (WIDTH - LEFT - RIGHT) / 4
         anchor = "end" if i == 4 else "middle"
         out.append(f'<text x="{x:.0f}" y="{top - 12}" text-anchor="{anchor}">{end * i / 4:.0f}{" " + unit if i == 4 else ""}</text>')
-    path.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top}" font-family="sans-serif" font-size="12">'
-                    f'<rect width="{WIDTH}" height="{top}" fill="#fff"/><text x="{LEFT}" y="17" font-size="14">{html.escape(title)}</text>'
+    write(path, title, top, out)
+
+
+def bars(path, title, unit, groups):
+    """Groups: (label, [(name, value), ...]); a name has the same colour in all of them."""
+    height, names = 240, list(dict.fromkeys(name for _, values in groups for name, _ in values))
+    most = nice(max(value for _, values in groups for _, value in values))
+    slot = (WIDTH - LEFT - RIGHT) / len(groups)
+    top = HEAD + 18
+    out = [f'<rect x="{LEFT}" y="{top}" width="{WIDTH - LEFT - RIGHT}" height="{height}" fill="none" stroke="#bbb"/>']
+    for y in (0, most / 2, most):
+        out.append(f'<text x="{LEFT - 5}" y="{top + height * (1 - y / most) + 4:.0f}" text-anchor="end">{y:g}</text>')
+    out.append(f'<text x="{LEFT}" y="{HEAD - 2}">{html.escape(unit)}</text>')
+    for i, name in enumerate(names):
+        out.append(f'<text x="{LEFT + 150 * i}" y="{HEAD + 14}" fill="{COLOURS[i % len(COLOURS)]}">{html.escape(name)}</text>')
+    for g, (label, values) in enumerate(groups):
+        wide = slot * 0.8 / len(values)
+        for i, (name, value) in enumerate(values):
+            x, tall = LEFT + slot * (g + 0.1) + wide * i, value / most * height
+            out.append(f'<rect x="{x:.1f}" y="{top + height - tall:.1f}" width="{wide - 1:.1f}" height="{tall:.1f}" '
+                       f'fill="{COLOURS[names.index(name) % len(COLOURS)]}"/>')
+            out.append(f'<text x="{x + wide / 2:.1f}" y="{top + height - tall - 3:.1f}" font-size="9" text-anchor="middle">{value:.3g}</text>')
+        out.append(f'<text x="{LEFT + slot * (g + 0.5):.0f}" y="{top + height + 15}" text-anchor="middle">{html.escape(label)}</text>')
+    write(path, title, top + height + GAP, out)
+
+
+def write(path, title, height, out):
+    path.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="12">'
+                    f'<rect width="{WIDTH}" height="{height}" fill="#fff"/><text x="{LEFT}" y="17" font-size="14">{html.escape(title)}</text>'
                     + "\n".join(out) + "</svg>\n")

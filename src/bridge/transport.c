@@ -19,6 +19,7 @@ struct transport {
     struct srtp *send; /* NULL until DTLS is done and verified */
     struct srtp *receive;
     bool was_connected;
+    bool genuine;         /* something came that was encrypted with the peer's keys */
     usec_t awaited_since; /* the peer's credentials came; 0: not yet */
     bool has_dtls_path;
     struct path dtls_path; /* where DTLS last came from: answers go there while none is selected */
@@ -186,6 +187,7 @@ static int input_media(struct transport *t, usec_t now, const struct path *path,
         count_refusal(t, err);
         return err;
     }
+    t->genuine = true;
     policer_charge(policer, now, rtcp ? RTCP_COST : media_cost(len));
     /* From an address not seen before the peer's NAT changed its mind, and its media came before
      * its next check: genuine, so listen, and ask there whether answers are welcome. */
@@ -231,6 +233,9 @@ usec_t transport_tick(struct transport *t, usec_t now)
     if (ice_selected(t->ice, &path) || t->has_dtls_path)
         next = usec_min(next, dtls_tick(t->dtls, now));
     follow_dtls(t);
+    /* A client keeps the session, to say good-bye. */
+    if (t->genuine && t->policed)
+        dtls_settle(t->dtls);
     return usec_min(next, next_silence(t, now));
 }
 

@@ -41,7 +41,7 @@ struct datagram {
 };
 
 struct dtls {
-    SSL *ssl;
+    SSL *ssl; /* NULL: settled */
     enum dtls_state state;
     struct slice input; /* the datagram under way, empty once OpenSSL has read it */
 
@@ -298,13 +298,18 @@ static void number_records(struct dtls *dtls, struct datagram *out)
     }
 }
 
+static struct slice digest_of(const struct dtls *dtls)
+{
+    return slice_of(dtls->digest, dtls->digest_len);
+}
+
 static bool peer_matches(const struct dtls *dtls)
 {
     X509 *cert = SSL_get0_peer_certificate(dtls->ssl);
     uint8_t digest[EVP_MAX_MD_SIZE];
     unsigned len = 0;
     return cert && X509_digest(cert, dtls->hash, digest, &len) == 1 &&
-           hash_equal(slice_of(digest, len), slice_of(dtls->digest, dtls->digest_len));
+           hash_equal(slice_of(digest, len), digest_of(dtls));
 }
 
 static bool has_ended(const struct dtls *dtls)
@@ -328,6 +333,8 @@ static void give_buffers(struct dtls *dtls)
 /* Best effort: whether it arrives does not matter. */
 static void say_goodbye(struct dtls *dtls)
 {
+    if (!dtls->ssl)
+        return;
     take_buffers(dtls);
     (void)SSL_shutdown(dtls->ssl);
     give_buffers(dtls);
@@ -379,6 +386,11 @@ int dtls_set_fingerprint(struct dtls *dtls, struct slice hash, struct slice valu
     int err = parse_digest(value, digest, len);
     if (err)
         return err;
+    if (!dtls->ssl) {
+        if (md != dtls->hash || !hash_equal(slice_of(digest, len), digest_of(dtls)))
+            dtls->state = DTLS_FAILED;
+        return 0;
+    }
     memcpy(dtls->digest, digest, len);
     dtls->digest_len = len;
     dtls->hash = md;
@@ -439,6 +451,8 @@ int dtls_input(struct dtls *dtls, usec_t now, struct slice datagram)
 {
     if (has_ended(dtls))
         return ERR_CLOSED;
+    if (!dtls->ssl)
+        return 0;
     dtls->input = datagram;
     dtls->flight_over = true;
     dtls->started = true;
@@ -501,6 +515,16 @@ void dtls_close(struct dtls *dtls)
     dtls->resend_at = USEC_NEVER;
 }
 
+void dtls_settle(struct dtls *dtls)
+{
+    if (dtls->state != DTLS_CONNECTED || !dtls->ssl)
+        return;
+    SSL_free(dtls->ssl);
+    dtls->ssl = NULL;
+    drop_flight(dtls);
+    dtls->resend_at = USEC_NEVER;
+}
+
 enum dtls_state dtls_state(const struct dtls *dtls)
 {
     return dtls->state;
@@ -509,7 +533,7 @@ enum dtls_state dtls_state(const struct dtls *dtls)
 int dtls_srtp_keys(const struct dtls *dtls, struct srtp_keys *ret_send,
                    struct srtp_keys *ret_receive)
 {
-    if (dtls->state != DTLS_CONNECTED)
+    if (dtls->state != DTLS_CONNECTED || !dtls->ssl)
         return ERR_STATE;
     const SRTP_PROTECTION_PROFILE *profile = SSL_get_selected_srtp_profile(dtls->ssl);
     if (!profile)

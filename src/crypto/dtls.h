@@ -56,8 +56,13 @@ int dtls_input(struct dtls *dtls, usec_t now, struct slice datagram) MUST_USE;
 usec_t dtls_tick(struct dtls *dtls, usec_t now);
 /* The next datagram to send; valid until the next input or tick. */
 bool dtls_poll(struct dtls *dtls, struct slice *ret_datagram);
-/* Sends close_notify. */
+/* Sends close_notify, if not settled. */
 void dtls_close(struct dtls *dtls);
+/* Once connected, the keys taken, and the peer has shown with a genuine packet that it has them,
+ * too: gives back all that only the handshake and a farewell need. What still comes is ignored, a
+ * farewell as well; dtls_set_fingerprint takes the same again, and the session fails with another.
+ */
+void dtls_settle(struct dtls *dtls);
 
 enum dtls_state dtls_state(const struct dtls *dtls);
 /* Keys for what we send and what we receive (RFC 5764, section 4.2); once connected, else

@@ -64,6 +64,41 @@ static void both_ends_get_the_same_keys(void **state)
     dtls_context_free(&b);
 }
 
+/* Its keys are taken and its peer has them: what is left is a fingerprint to compare with. */
+static void a_settled_session_keeps_only_its_fingerprint(void **state)
+{
+    struct dtls_context *a = NULL, *b = NULL;
+    struct dtls *client = NULL, *server = NULL;
+    assert_int_equal(dtls_context_new(&a), 0);
+    assert_int_equal(dtls_context_new(&b), 0);
+    assert_int_equal(dtls_new(a, true, &client), 0);
+    assert_int_equal(dtls_new(b, false, &server), 0);
+    trust(client, b);
+    dtls_settle(server); /* not yet: the handshake goes on */
+    handshake(client, server);
+    dtls_settle(server); /* nor while its peer may be anybody */
+    trust(server, a);
+    struct srtp_keys send, receive;
+    assert_int_equal(dtls_srtp_keys(server, &send, &receive), 0);
+    dtls_settle(server);
+    assert_int_equal(dtls_srtp_keys(server, &send, &receive), ERR_STATE);
+    assert_int_equal(dtls_tick(server, USEC_PER_SEC), USEC_NEVER);
+    dtls_close(client);
+    carry(client, server);
+    struct slice datagram;
+    assert_false(dtls_poll(server, &datagram));
+    assert_int_equal(dtls_state(server), DTLS_CONNECTED);
+    trust(server, a);
+    assert_int_equal(dtls_state(server), DTLS_CONNECTED);
+    trust(server, b);
+    assert_int_equal(dtls_state(server), DTLS_FAILED);
+    dtls_close(server);
+    dtls_free(&client);
+    dtls_free(&server);
+    dtls_context_free(&a);
+    dtls_context_free(&b);
+}
+
 static void odd_fingerprints_are_refused(void **state)
 {
     struct dtls_context *a = NULL;
@@ -188,6 +223,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_ends_get_the_same_keys),
+        cmocka_unit_test(a_settled_session_keeps_only_its_fingerprint),
         cmocka_unit_test(odd_fingerprints_are_refused),
         cmocka_unit_test(what_others_offer_is_judged),
     };

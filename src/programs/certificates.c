@@ -18,13 +18,16 @@
 /* A certificate is replaced this long before it ends: several missed tries later it is still good.
  */
 static const int64_t RENEW_BEFORE_S = 30 * 24 * 3600;
+/* The first name goes without the second when what serves ends so soon: by then the second has
+ * failed for weeks. */
+static const int64_t LAST_S = 7 * 24 * 3600;
 /* uacme looks itself whether the end is near; authorities ask for no more than twice a day. */
 static const usec_t CHECK_EVERY = 12 * 3600 * USEC_PER_SEC;
 /* After a failure, for instance because DNS does not point here yet. Well below the limits of Let's
  * Encrypt. */
 static const usec_t RETRY_AFTER = 3600 * USEC_PER_SEC;
 
-enum acme_step { ACME_IDLE, ACME_ACCOUNT, ACME_ISSUE };
+enum acme_step { ACME_IDLE, ACME_ACCOUNT, ACME_ISSUE, ACME_ISSUE_FIRST };
 
 struct certificates {
     struct loop *loop;
@@ -45,8 +48,14 @@ static const char *keep(struct certificates *c, size_t index, const char *text)
     return c->strings[index];
 }
 
-static bool good_until(int directory, const char *file, const char *const hosts[AUTHORITY_HOSTS],
-                       int64_t wall_s)
+static int64_t wall_seconds(void)
+{
+    return clock_wall() / USEC_PER_SEC;
+}
+
+/* Whether it covers the hosts for longer than that. */
+static bool good_for(int directory, const char *file, const char *const hosts[AUTHORITY_HOSTS],
+                     int64_t seconds)
 {
     struct buf pem;
     buf_init(&pem, PEM_MAX);
@@ -56,7 +65,7 @@ static bool good_until(int directory, const char *file, const char *const hosts[
         bool covers = false;
         if (hosts[i][0])
             good = certificate_inspect(buf_slice(&pem), hosts[i], &ends, &covers) == 0 && covers &&
-                   ends - RENEW_BEFORE_S > wall_s;
+                   ends - seconds > wall_seconds();
     }
     buf_done(&pem);
     return good;
@@ -102,15 +111,10 @@ static int issue_local(int directory, const char *const hosts[AUTHORITY_HOSTS], 
     return err;
 }
 
-static int64_t wall_seconds(void)
-{
-    return clock_wall() / USEC_PER_SEC;
-}
-
 static int ensure_local(struct certificates *c, bool *ret_new)
 {
     *ret_new = false;
-    if (good_until(c->directory, "server.crt", c->plan.hosts, wall_seconds()))
+    if (good_for(c->directory, "server.crt", c->plan.hosts, RENEW_BEFORE_S))
         return 0;
     int err = issue_local(c->directory, c->plan.hosts, wall_seconds());
     *ret_new = err == 0;
@@ -155,13 +159,13 @@ static void start_step(struct certificates *c, enum acme_step step)
         argv[n++] = "-a";
         argv[n++] = c->plan.acme_url;
     }
-    if (step == ACME_ISSUE) {
+    if (step != ACME_ACCOUNT) {
         argv[n++] = "-t";
         argv[n++] = "EC";
         argv[n++] = "-h";
         argv[n++] = hook;
         argv[n++] = "issue";
-        for (size_t i = 0; i < AUTHORITY_HOSTS; i++)
+        for (size_t i = 0; i < (step == ACME_ISSUE ? AUTHORITY_HOSTS : 1); i++)
             if (c->plan.hosts[i][0])
                 argv[n++] = c->plan.hosts[i];
     } else {
@@ -181,6 +185,16 @@ static void start_step(struct certificates *c, enum acme_step step)
     c->step = step;
 }
 
+/* An authority refuses both names when one of them does not lead here: pages must not wait for the
+ * relay's. */
+static bool must_go_alone(const struct certificates *c)
+{
+    char chain[320];
+    const char *const first[AUTHORITY_HOSTS] = {c->plan.hosts[0], ""};
+    (void)snprintf(chain, sizeof chain, "acme/%s/cert.pem", c->plan.hosts[0]);
+    return c->plan.hosts[1][0] && !good_for(c->directory, chain, first, LAST_S);
+}
+
 /* uacme: 0 done, 1 nothing to do yet (certificate still good, or account there), 2 failed. */
 static void step_ended(struct loop_io *io, uint32_t events)
 {
@@ -198,12 +212,16 @@ static void step_ended(struct loop_io *io, uint32_t events)
         start_step(c, ACME_ISSUE);
         return;
     }
-    log_info("certificates acme=%s host=%s",
+    log_info("certificates acme=%s host=%s also=%s",
              code == 0   ? "issued"
              : code == 1 ? "still-good"
                          : "failed",
-             c->plan.hosts[0]);
-    again_in(c, code <= 1 ? CHECK_EVERY : RETRY_AFTER);
+             c->plan.hosts[0], step == ACME_ISSUE ? c->plan.hosts[1] : "");
+    if (step == ACME_ISSUE && code > 1 && must_go_alone(c)) {
+        start_step(c, ACME_ISSUE_FIRST);
+        return;
+    }
+    again_in(c, code <= 1 && step == ACME_ISSUE ? CHECK_EVERY : RETRY_AFTER);
     if (code == 0)
         c->changed(c->arg);
 }

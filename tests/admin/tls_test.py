@@ -24,10 +24,10 @@ def certificate(by, name, host):
     return os.path.join(root, f"{name}.crt"), os.path.join(root, f"{name}.key")
 
 
-def served(ca):
-    """The certificate that new connections get, checked for HOST against `ca`; its serial number."""
+def served(ca, name=HOST):
+    """The certificate that new connections get, checked for the name against `ca`; its serial number."""
     context = ssl.create_default_context(cafile=ca) if ca else ssl._create_unverified_context()
-    with socket.create_connection((HOST, 443), 10) as sock, context.wrap_socket(sock, server_hostname=HOST) as tls:
+    with socket.create_connection((HOST, 443), 10) as sock, context.wrap_socket(sock, server_hostname=name) as tls:
         der = tls.getpeercert(True)
     return subprocess.run(["openssl", "x509", "-inform", "der", "-noout", "-serial", "-issuer"], input=der, capture_output=True, check=True).stdout.decode()
 
@@ -112,7 +112,7 @@ def test_files():
     assert house.stop() == 0
 
 
-def pebble():
+def pebble(days=10):
     """An ACME server on loopback. Its own certificate is from an authority that our store trusts; it refuses every
     twentieth nonce, as real ones do now and then."""
     authority("acme")
@@ -122,7 +122,7 @@ def pebble():
     config = os.path.join(root, "pebble.json")
     with open(config, "w") as f:
         json.dump({"pebble": {"listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000", "certificate": chain,
-                              "privateKey": key, "httpPort": 80, "tlsPort": 443, "certificateValidityPeriod": 10 * 24 * 3600}}, f)
+                              "privateKey": key, "httpPort": 80, "tlsPort": 443, "certificateValidityPeriod": days * 24 * 3600}}, f)
     log = open(os.path.join(root, "pebble.log"), "w")
     process = subprocess.Popen(["pebble", "-config", config], stdout=log, stderr=log, env={**os.environ, "PEBBLE_VA_NOSLEEP": "1"})
 
@@ -189,4 +189,49 @@ def test_acme():
         process.wait()
 
 
-run([test_local, test_files, test_acme])
+def vouched(issuer, name):
+    try:
+        return served(issuer, name)
+    except ssl.SSLCertVerificationError:
+        return None
+
+
+def test_acme_two_names():
+    """ACME with a name of its own for the relay: pages do not wait for it; once it leads here, one certificate has both"""
+    process, issuer = pebble(90)
+    relay = f"relay.{HOST}"
+    try:
+        house = House("--host", HOST, "--tls", "auto", "--set", "tls.acme_url=https://acme.test:14000/dir", "--turn",
+                      "--set", f"turn.host={relay}", data="acme2")
+        house.line(f"acme=failed host={HOST} also={relay}", seconds=60)
+        house.line(f"acme=issued host={HOST} also=$", seconds=60)
+        first = until("the certificate of the first name", lambda: vouched(issuer, HOST))
+        assert vouched(issuer, relay) is None
+        shutil.copy(issuer, os.path.join(house.data, "tls/ca.crt"))  # where our clients look
+        group, pids = Class(house), house.pids()
+        with open(os.path.join(root, "hosts"), "a") as f:
+            f.write(f"127.0.0.1 {relay}\n")
+
+        def asked(wanted):
+            mark = len(house.lines)
+            house.process.send_signal(signal.SIGHUP)
+            return house.line(f"acme=(\\S+) host={HOST} also={relay}", mark, 60)[1] == wanted
+        until("both", lambda: asked("issued"), 30)  # pebble looks into the new file of names some seconds later
+        both = until("the certificate of both", lambda: vouched(issuer, relay))
+        assert vouched(issuer, HOST) == both != first
+        group.check()
+        # It is good for weeks, and for both: nothing to do.
+        assert asked("still-good")
+        assert served(issuer) == both and house.pids() == pids
+        group.check()
+        group.close()
+        assert house.stop() == 0
+    except AssertionError:
+        print(open(os.path.join(root, "pebble.log")).read()[-3000:])
+        raise
+    finally:
+        process.kill()
+        process.wait()
+
+
+run([test_local, test_files, test_acme, test_acme_two_names])

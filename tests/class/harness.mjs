@@ -4,7 +4,7 @@ import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { Network, PUBLIC } from './network.mjs';
+import { Network } from './network.mjs';
 
 // The long form (./test --full) has more of everything.
 export const full = Boolean(process.env.DARASA_TEST_FULL);
@@ -116,7 +116,7 @@ export class School {
     // Starts the release build behind the NAT, with a generated CA, and waits for its join links.
     async start(extra = []) {
         const args = ['serve', '--demo', '--data', this.data, '--client', join(TOP, 'client/dist'), '--host', HOST,
-            '--public-address', PUBLIC, ...extra];
+            '--public-address', this.network.public, ...extra];
         this.log = join(shots, `${this.name}.log`);
         rmSync(this.log, { force: true });
         this.links = {};

@@ -13,9 +13,11 @@ function ip(...args) {
 }
 
 export class Network {
-    constructor(name, hostName, { v6 = false, mtu = 1280 } = {}) {
+    constructor(name, hostName, { v4 = true, v6 = !v4, mtu = 1280 } = {}) {
         this.name = name;
+        this.v4 = v4;
         this.v6 = v6;
+        this.public = v4 ? PUBLIC : PUBLIC6; // where the world finds the server
         this.mtu = String(mtu);
         this.hostName = hostName;
         this.spaces = [];
@@ -32,7 +34,7 @@ export class Network {
         // Addresses are there at once and stay: a browser that sees one come breaks off what it is loading.
         execFileSync('ip', ['netns', 'exec', name, 'sh', '-c', 'for i in all default; do echo 0 >/proc/sys/net/ipv6/conf/$i/accept_dad; done']);
         mkdirSync(`/etc/netns/${name}`, { recursive: true });
-        writeFileSync(`/etc/netns/${name}/hosts`, `127.0.0.1 localhost\n${PUBLIC} ${this.hostName} turn.${this.hostName}\n`);
+        writeFileSync(`/etc/netns/${name}/hosts`, `${this.v4 ? '127.0.0.1' : '::1'} localhost\n${this.public} ${this.hostName} turn.${this.hostName}\n`);
         writeFileSync(`/etc/netns/${name}/resolv.conf`, '');
         return name;
     }
@@ -52,13 +54,21 @@ export class Network {
         this.router = this.space('r');
         this.server = this.space('s');
         this.cable(this.router, 'lan', this.server, 'eth0');
-        ip('-n', this.router, 'addr', 'add', '10.77.0.1/24', 'dev', 'lan');
-        ip('-n', this.server, 'addr', 'add', `${PRIVATE}/24`, 'dev', 'eth0');
-        ip('-n', this.server, 'route', 'add', 'default', 'via', '10.77.0.1');
         // An address of its own: it would take that of one of its ports, and what a host then sends to the router would get there
         // past the line when the port leaves.
         ip('-n', this.router, 'link', 'add', 'wan', 'address', '02:00:00:00:00:01', 'mtu', this.mtu, 'type', 'bridge');
         ip('-n', this.router, 'link', 'set', 'wan', 'up');
+        if (this.v4)
+            this.start4();
+        if (this.v6)
+            this.start6();
+        return this;
+    }
+
+    start4() {
+        ip('-n', this.router, 'addr', 'add', '10.77.0.1/24', 'dev', 'lan');
+        ip('-n', this.server, 'addr', 'add', `${PRIVATE}/24`, 'dev', 'eth0');
+        ip('-n', this.server, 'route', 'add', 'default', 'via', '10.77.0.1');
         ip('-n', this.router, 'addr', 'add', '198.51.100.1/24', 'dev', 'wan');
         ip('-n', this.router, 'addr', 'add', `${PUBLIC}/24`, 'dev', 'wan');
         execFileSync('ip', ['netns', 'exec', this.router, 'sh', '-c', `
@@ -71,12 +81,9 @@ export class Network {
                 chain post { type nat hook postrouting priority 100; ip saddr ${PRIVATE} oifname wan snat to ${PUBLIC}; }
             }
 X`]);
-        if (this.v6)
-            this.start6();
-        return this;
     }
 
-    // IPv6 beside it, routed as it should be: no NAT.
+    // IPv6, routed as it should be: no NAT.
     start6() {
         ip('-n', this.router, 'addr', 'add', '2001:db8:77::1/64', 'dev', 'lan');
         ip('-n', this.router, 'addr', 'add', '2001:db8:51::1/64', 'dev', 'wan');
@@ -100,6 +107,8 @@ X`]);
 
     // A host on the outside; returns its namespace.
     host() {
+        if (!this.v4)
+            return this.host6();
         const n = ++this.hosts;
         const space = this.space(`h${n}`);
         this.cable(this.router, `h${n}`, space, 'eth0');

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "proto/offer.h"
 #include "proto/rtp.h"
 #include "record/layers.h"
 #include "record/seq_order.h"
@@ -88,12 +89,13 @@ static void on_picture(void *arg, const struct video_frame *frame)
 static void take_video(struct demux_stream *s, const struct rtp_packet *packet,
                        const struct seq_packet *ordered)
 {
-    const struct video_packet in = {.arrival = ordered->arrival,
-                                    .timestamp = packet->timestamp,
-                                    .payload_type = packet->payload_type,
-                                    .marker = packet->marker,
-                                    .lost = ordered->lost,
-                                    .payload = packet->payload};
+    struct video_packet in = {.arrival = ordered->arrival,
+                              .timestamp = packet->timestamp,
+                              .payload_type = packet->payload_type,
+                              .marker = packet->marker,
+                              .lost = ordered->lost,
+                              .payload = packet->payload};
+    (void)rtp_extension_find(packet, OFFER_EXT_DEPENDENCY, &in.dependency); /* empty: none */
     const struct video_sink sink = {on_picture, s};
     uint64_t dropped = video_frames_dropped(s->video);
     video_frames_input(s->video, &in, &sink);

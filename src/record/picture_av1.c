@@ -20,6 +20,20 @@ static int read_sequence(struct picture_parts *parts, struct slice sequence)
     return av1_sequence_size(sequence, &parts->width, &parts->height);
 }
 
+/* The first payload of a key picture may tell how large each layer is: the sequence header knows
+ * the largest that its sender encodes. */
+static void read_sizes(struct picture_parts *parts)
+{
+    struct dependency_structure s = {0};
+    struct dependency_descriptor d;
+    parts->sizes.count = 0;
+    if (dependency_parse(parts->dependency, &s, &d) != 0 || !s.has_resolutions)
+        return;
+    parts->sizes.count = s.spatial_count;
+    memcpy(parts->sizes.width, s.width, sizeof(s.width));
+    memcpy(parts->sizes.height, s.height, sizeof(s.height));
+}
+
 /* The unit is whole. */
 static int put_unit(struct picture_parts *parts)
 {
@@ -52,6 +66,8 @@ static int add(struct picture_parts *parts, struct slice payload)
     if (av1_parse(payload, &header, &elements) != 0 || header.continues != parts->in_unit)
         return ERR_FORMAT;
     parts->key |= header.starts_sequence;
+    if (header.starts_sequence)
+        read_sizes(parts);
     int err = av1_next(&elements, &element);
     while (!err) {
         if (!parts->in_unit)
@@ -66,6 +82,16 @@ static int add(struct picture_parts *parts, struct slice payload)
     return err == ERR_NOT_FOUND ? 0 : err;
 }
 
+/* A layer may come back without a key picture. */
+static void take_size(struct picture_parts *parts)
+{
+    uint8_t top = parts->top;
+    if (top >= parts->sizes.count || (!parts->key && parts->sizes.width[top] <= parts->width))
+        return;
+    parts->width = parts->sizes.width[top];
+    parts->height = parts->sizes.height[top];
+}
+
 /* Layers above those that are kept must not be waited for by a decoder. */
 static int finish(struct picture_parts *parts)
 {
@@ -73,6 +99,7 @@ static int finish(struct picture_parts *parts)
         return ERR_FORMAT;
     if (parts->key && !parts->data.failed)
         av1_sequence_limit(parts->data.data + parts->sequence_at, parts->sequence_len, parts->top);
+    take_size(parts);
     return 0;
 }
 

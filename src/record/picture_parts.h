@@ -7,8 +7,16 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "proto/dependency.h"
 
 #define PICTURE_LAYERS_MAX 8
+
+/* AV1: of the spatial layers, as the last key picture told; count 0: it did not. */
+struct picture_sizes {
+    uint8_t count;
+    uint16_t width[DEPENDENCY_SPATIAL_MAX];
+    uint16_t height[DEPENDENCY_SPATIAL_MAX];
+};
 
 /* The picture being put together. */
 struct picture_parts {
@@ -19,7 +27,9 @@ struct picture_parts {
     bool has_header; /* H.264, AV1: what describes the stream came with it */
     uint16_t width;  /* of the last key picture; 0: unknown */
     uint16_t height;
-    uint8_t top;        /* AV1: highest spatial layer so far */
+    struct slice dependency; /* AV1: descriptor of the payload at hand */
+    uint8_t top;             /* AV1: highest spatial layer so far */
+    struct picture_sizes sizes;
     size_t sequence_at; /* AV1: where the sequence header lies in `data` */
     size_t sequence_len;
     size_t layer_at[PICTURE_LAYERS_MAX]; /* VP9: where each layer's frame begins */

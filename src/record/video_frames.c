@@ -100,14 +100,17 @@ static void spoil(struct video_frames *frames)
     frames->need_key = true;
 }
 
-/* Keeps memory and, of a picture that is no key, the size. */
+/* Keeps memory and, of a picture that is no key, the size and those of layers. */
 static void begin(struct video_frames *frames, const struct video_packet *packet)
 {
     struct picture_parts *parts = &frames->parts;
     buf_clear(&parts->data);
     buf_clear(&parts->unit);
-    *parts = (struct picture_parts){
-        .data = parts->data, .unit = parts->unit, .width = parts->width, .height = parts->height};
+    *parts = (struct picture_parts){.data = parts->data,
+                                    .unit = parts->unit,
+                                    .width = parts->width,
+                                    .height = parts->height,
+                                    .sizes = parts->sizes};
     frames->open = frames->begun = true;
     frames->arrival = packet->arrival;
     frames->timestamp = packet->timestamp;
@@ -155,6 +158,7 @@ static void input_parts(struct video_frames *frames, const struct video_packet *
         begin(frames, packet);
     if (!frames->open)
         return;
+    frames->parts.dependency = packet->dependency;
     if (format_of(frames->codec)->add(&frames->parts, packet->payload) != 0)
         spoil(frames);
     else if (packet->marker)

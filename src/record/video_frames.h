@@ -21,6 +21,7 @@ struct video_packet {
     bool marker;
     uint32_t lost; /* packets missing before this one */
     struct slice payload;
+    struct slice dependency; /* descriptor of layers (proto/dependency.h); empty: none */
 };
 
 struct video_frame {

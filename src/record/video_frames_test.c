@@ -143,6 +143,42 @@ static void av1_units_get_sizes_and_only_their_layers(void **state)
     video_frames_free(&frames);
 }
 
+/* Its sender encodes 1280x720 in three layers, of which two came. */
+static void a_picture_is_as_large_as_its_layers(void **state)
+{
+    (void)state;
+    static const uint8_t descriptor[] = {
+        0x80, 0x00, 0x00, 0x80, 0x08, 0x16, 0x16, 0x17, 0xaa, 0xaa, 0xaa, 0x00, 0x01,
+        0xc0, 0x00, 0x10, 0x00, 0x02, 0xaa, 0x80, 0xa8, 0x00, 0x07, 0x00, 0x00, 0x40,
+        0x00, 0x0a, 0x80, 0x02, 0xa0, 0x00, 0x1c, 0x00, 0x01, 0x49, 0x24, 0x90, 0x49,
+        0x24, 0x90, 0x49, 0x24, 0x8c, 0x55, 0xf8, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88,
+        0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x8c, 0x04,
+        0xfc, 0x02, 0xcc, 0x09, 0xfc, 0x05, 0x9c, 0x13, 0xfc, 0x0b, 0x3c};
+    static const uint8_t sequence[] = {0x18, 0x08, 0x00, 0x07, 0x07, 0x2d, 0x4c,
+                                       0xff, 0xb3, 0xcf, 0xbf, 0x90, 0x04};
+    static const uint8_t middle[] = {0x10, 0x34, 0x08, 1, 2}, highest[] = {0x10, 0x34, 0x10, 1, 2};
+    struct video_frames *frames = video_frames_new();
+    struct seen seen = {0};
+    const struct video_sink sink = {take, &seen};
+    struct video_packet key = {.timestamp = 1,
+                               .payload_type = OFFER_PT_AV1,
+                               .payload = slice_of(sequence, sizeof(sequence)),
+                               .dependency = slice_of(descriptor, sizeof(descriptor))};
+    video_frames_input(frames, &key, &sink);
+    AV1(1, true, 0, middle);
+    assert_true(seen.count == 1 && seen.frame.key);
+    assert_true(seen.frame.width == 640 && seen.frame.height == 360);
+    AV1(2, true, 0, highest);
+    assert_true(seen.count == 2 && seen.frame.width == 1280 && seen.frame.height == 720);
+    /* Nothing is told of layers: as large as the sequence may be. */
+    key.timestamp = 3;
+    key.dependency.len = 0;
+    video_frames_input(frames, &key, &sink);
+    AV1(3, true, 0, middle);
+    assert_true(seen.count == 3 && seen.frame.width == 1280 && seen.frame.height == 720);
+    video_frames_free(&frames);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +187,7 @@ int main(void)
         cmocka_unit_test(a_picture_ends_with_the_next),
         cmocka_unit_test(a_codec_begins_with_its_key),
         cmocka_unit_test(av1_units_get_sizes_and_only_their_layers),
+        cmocka_unit_test(a_picture_is_as_large_as_its_layers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

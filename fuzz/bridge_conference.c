@@ -116,7 +116,8 @@ static void step(struct class *c, struct reader *r)
     case 1:
     case 2:
         bytes = reader_bytes(r, reader_u8(r));
-        if (c->present[who] && !r->failed)
+        if (c->present[who] && !r->failed &&
+            !conference_pass_rtp(c->conference, c->now, c->seats[who], bytes))
             (void)conference_input_rtp(c->conference, c->now, c->seats[who], bytes);
         break;
     case 3:

@@ -489,7 +489,7 @@ static void wake(struct conference *c, usec_t now)
     c->idle = false;
 }
 
-static const struct member_ssrc *find_ssrc(struct member *m, uint32_t ssrc)
+const struct member_ssrc *conference_find_ssrc(struct member *m, uint32_t ssrc)
 {
     if (m->last_ssrc < m->ssrc_count && m->ssrcs[m->last_ssrc].ssrc == ssrc)
         return &m->ssrcs[m->last_ssrc];
@@ -510,23 +510,23 @@ static bool wakes_layer(const struct source *s, const struct ring_packet *entry)
 }
 
 /* Every packet of sound goes to everybody at once; more than 200 a second are no sound. */
-static bool sound_too_fast(struct conference *c, usec_t now, struct source *s)
+bool conference_admits(struct conference *c, usec_t now, struct source *s)
 {
     if (s->state.kind != CONFERENCE_AUDIO)
-        return false;
+        return true;
     if (!policer_open(&s->sound, now, SOUND_BURST)) {
         c->counters.over_rate++;
-        return true;
+        return false;
     }
     policer_charge(&s->sound, now, SOUND_COST);
-    return false;
+    return true;
 }
 
 static int take_packet(struct conference *c, usec_t now, struct source *s, unsigned stream,
                        const struct rtp_packet *packet, bool repaired)
 {
     uint32_t number;
-    if (sound_too_fast(c, now, s))
+    if (!conference_admits(c, now, s))
         return ERR_LIMIT;
     int err = source_input(s, now, stream, packet, repaired, &number);
     if (err) {
@@ -603,7 +603,7 @@ int conference_input_rtp(struct conference *c, usec_t now, struct conference_sea
     uint16_t transport;
     if (rtp_transport_sequence(&packet, OFFER_EXT_TRANSPORT_CC, &transport))
         feedback_arrived(&m->feedback, now, transport, packet.ssrc);
-    const struct member_ssrc *found = find_ssrc(m, packet.ssrc);
+    const struct member_ssrc *found = conference_find_ssrc(m, packet.ssrc);
     if (!found) {
         c->counters.unknown_ssrc++;
         return ERR_NOT_FOUND;

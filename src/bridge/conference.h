@@ -87,6 +87,7 @@ struct conference_counters {
     uint64_t over_rate;     /* sound that came faster than sound is */
     uint64_t withheld;      /* muted, blocked or switched off */
     uint64_t unheard;       /* sound not passed on: silence, or others were louder */
+    uint64_t undecrypted;   /* of rtp_in: conference_pass_rtp */
     uint64_t nacks_sent;    /* sequence numbers asked for */
     uint64_t nacks_served;  /* sequence numbers resent */
     uint64_t nacks_refused; /* no longer there, too soon, too often, over the share of resends */
@@ -132,6 +133,16 @@ void conference_event(struct conference *conference, usec_t now, struct slice js
  * source with that SSRC) are for counting. Feed at most CONFERENCE_BATCH packets between drains. */
 #define CONFERENCE_BATCH 256
 int conference_input_rtp(struct conference *conference, usec_t now, struct conference_seat seat,
+                         struct slice packet) MUST_USE;
+/* Whether a packet that is still encrypted but for its header, its tag cut off, may stay so: sound
+ * that nobody is to hear or records, of a level (RFC 6464) that changes nothing. True: it counts as
+ * come, and that was all of it. It must come on the path that its sender's ICE has validated.
+ *
+ * Nothing but reports and transport feedback follows from such a packet, and only what fits between
+ * packets that were genuine is one: by number (RTP and transport) and clock, which nobody can guess
+ * who does not see them. All that decides who is heard, and who speaks, is decrypted first; so is a
+ * packet of each sender every 0.9 s. */
+bool conference_pass_rtp(struct conference *conference, usec_t now, struct conference_seat seat,
                          struct slice packet) MUST_USE;
 int conference_input_rtcp(struct conference *conference, usec_t now, struct conference_seat seat,
                           struct slice packet) MUST_USE;

@@ -5,6 +5,8 @@
 
 /* A packet that comes later than this many behind is not told about any more. */
 enum { LATE_MAX = 512, BUSY = 10 };
+/* So many are lost at a time, or overtaken, and that is usual. */
+enum { AHEAD_MAX = 64 };
 
 static usec_t *arrival(struct feedback *f, int64_t sequence)
 {
@@ -41,6 +43,12 @@ void feedback_arrived(struct feedback *f, usec_t now, uint16_t sequence, uint32_
         *at = now;
     f->media = ssrc;
     f->fresh++;
+}
+
+bool feedback_expects(const struct feedback *f, uint16_t sequence)
+{
+    uint16_t ahead = (uint16_t)(sequence - (uint16_t)f->highest);
+    return f->started && ahead > 0 && ahead <= AHEAD_MAX;
 }
 
 usec_t feedback_due(const struct feedback *f)

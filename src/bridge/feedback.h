@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "base/err.h"
 #include "base/slice.h"
 #include "base/units.h"
 
@@ -24,6 +25,8 @@ struct feedback {
 };
 
 void feedback_arrived(struct feedback *feedback, usec_t now, uint16_t sequence, uint32_t ssrc);
+/* Whether it is one of the next that are to come. */
+bool feedback_expects(const struct feedback *feedback, uint16_t sequence) MUST_USE;
 /* When the next one is due; USEC_NEVER: nothing arrived. */
 usec_t feedback_due(const struct feedback *feedback);
 /* Appends one RTCP packet; false when there is nothing (more) to tell or no room. Call until

@@ -1,6 +1,7 @@
 /* What a conference is made of, for the files that make it up: conference.c (who is in, what comes
- * in), receive.c (one receiver's packets out), sound.c (whose voice goes to whom), reports.c (RTCP
- * both ways), share.c (who gets what), notices.c (what signal is told), capture.c (the feed). */
+ * in), pass.c (what of it is not even decrypted), receive.c (one receiver's packets out), sound.c
+ * (whose voice goes to whom), reports.c (RTCP both ways), share.c (who gets what), notices.c (what
+ * signal is told), capture.c (the feed). */
 #ifndef BRIDGE_MEMBER_H
 #define BRIDGE_MEMBER_H
 
@@ -200,6 +201,9 @@ struct conference {
 struct member *conference_member(const struct conference *conference, struct conference_seat seat);
 uint32_t conference_random(struct conference *conference);
 struct source *conference_source_of(const struct conference *conference, const struct egress *e);
+const struct member_ssrc *conference_find_ssrc(struct member *member, uint32_t ssrc);
+/* Whether sound may come that fast; if so, this packet is counted. */
+bool conference_admits(struct conference *conference, usec_t now, struct source *source);
 void conference_add_pending(struct conference *conference, const struct source *source,
                             uint32_t number);
 

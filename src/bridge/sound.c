@@ -67,6 +67,9 @@ void sound_take(struct conference *c, usec_t now, struct source *s, uint32_t num
             speaker_level(&c->speaker, now, s->owner, entry->level & 0x7f, steps);
         s->voice.staff = c->members[s->owner]->staff;
         s->voice.dominant = c->speaker.dominant == s->owner;
+        /* In the long run it stands for those before it that nobody decrypted. */
+        steps *= 1 + s->passed;
+        s->passed = 0;
         if (voices_hear(&c->voices, now, &s->voice, level_of(entry), steps))
             add_earlier(c, now, s, number);
     }

@@ -21,6 +21,8 @@ enum {
     NACK_TRIES = 10,
     REORDER_PACKETS = 2, /* so many newer packets, or this much time, make one lost */
     LAYER_HEIGHT_LOWEST = 180,
+    PASS_AHEAD = 16,   /* sound of later numbers is decrypted, to learn what is genuine */
+    PASS_PACKETS = 64, /* and so is one of so many: the roll-over counter is never in doubt */
 };
 
 #define RING_TIME (1 * USEC_PER_SEC) /* what a video ring should hold */
@@ -28,8 +30,11 @@ enum {
 #define NACK_TIME (1 * USEC_PER_SEC) /* nobody waits longer for a packet */
 #define NACK_RTT_MIN (20 * USEC_PER_MSEC)
 #define RTT_UNKNOWN (100 * USEC_PER_MSEC)
-#define RATE_TIME (1 * USEC_PER_SEC)   /* after which a layer's rate is measured */
-#define KEY_WISH (500 * USEC_PER_MSEC) /* a wish not repeated for so long lapses */
+/* Sooner than a voice that says nothing is forgotten (bridge/voices.c). */
+#define PASS_TIME (900 * USEC_PER_MSEC)
+#define PASS_SWAY (200 * USEC_PER_MSEC) /* of its clock against ours */
+#define RATE_TIME (1 * USEC_PER_SEC)    /* after which a layer's rate is measured */
+#define KEY_WISH (500 * USEC_PER_MSEC)  /* a wish not repeated for so long lapses */
 #define KEY_REPEAT_MAX (1 * USEC_PER_SEC)
 
 /* What only video needs is large: sound goes without. */
@@ -319,12 +324,19 @@ static void note_video(struct source *s, struct source_stream *st, usec_t now,
     count_layers(s, now, entry, bytes);
 }
 
+static void count_audio(struct source *s, usec_t now, const struct rtp_packet *packet)
+{
+    s->streams[0].last_packet = s->layers[0].last_packet = now;
+    meter_add(&s->layers[0].bytes[0], now, (uint32_t)packet->payload.len);
+    meter_add(&s->layers[0].frames[0], now, 1);
+}
+
 static void note_audio(struct source *s, usec_t now, const struct rtp_packet *packet,
                        struct ring_packet *entry)
 {
-    s->layers[0].last_packet = now;
-    meter_add(&s->layers[0].bytes[0], now, (uint32_t)packet->payload.len);
-    meter_add(&s->layers[0].frames[0], now, 1);
+    count_audio(s, now, packet);
+    if (!entry->late)
+        s->proved = (struct source_proved){now, packet->sequence, packet->timestamp};
     struct slice level;
     if (rtp_extension_find(packet, OFFER_EXT_AUDIO_LEVEL, &level) && level.len > 0) {
         entry->has_level = true;
@@ -364,6 +376,28 @@ int source_input(struct source *s, usec_t now, unsigned stream, const struct rtp
         note_audio(s, now, packet, &entry);
     *ret_number = ring_put(&s->ring, &entry, extension, packet->payload);
     return 0;
+}
+
+bool source_expects(const struct source *s, usec_t now, const struct rtp_packet *packet)
+{
+    const struct source_stream *st = &s->streams[0];
+    uint16_t ahead = (uint16_t)(packet->sequence - (uint16_t)st->highest);
+    uint16_t unproved = (uint16_t)(packet->sequence - s->proved.sequence);
+    usec_t passed = now - s->proved.at;
+    int32_t ticks = (int32_t)(packet->timestamp - s->proved.timestamp);
+    usec_t sway = (usec_t)ticks * USEC_PER_SEC / (int64_t)s->clock - passed;
+    return s->proved.at > 0 && passed < PASS_TIME && ahead > 0 && ahead <= PASS_AHEAD &&
+           unproved > 0 && unproved <= PASS_PACKETS && sway <= PASS_SWAY && sway >= -PASS_SWAY;
+}
+
+void source_pass(struct source *s, usec_t now, const struct rtp_packet *packet)
+{
+    int64_t sequence;
+    if (place(s, &s->streams[0], now, packet->sequence, false, &sequence) != 0)
+        return;
+    count_arrival(s, &s->streams[0], now, packet->timestamp, false);
+    count_audio(s, now, packet);
+    s->passed++;
 }
 
 bool source_lacks(const struct source *s, unsigned stream, uint16_t wire)

@@ -74,6 +74,13 @@ struct source_layer {
     struct meter frames[SOURCE_TIDS];
 };
 
+/* The newest packet of sound that was decrypted. */
+struct source_proved {
+    usec_t at; /* 0: none yet */
+    uint16_t sequence;
+    uint32_t timestamp;
+};
+
 struct source {
     struct conference_source state; /* as signalled */
     uint32_t index;                 /* in the conference */
@@ -81,6 +88,9 @@ struct source {
     uint32_t feed_number;
     struct voice voice;   /* audio */
     struct policer sound; /* audio: so many packets a second and no more */
+    struct source_proved proved;
+    unsigned passed; /* packets since then that were not */
+    usec_t minded;   /* audio: when a level last came that may matter; 0: never */
     struct ring ring;
     struct source_stream *streams; /* as many as the state has layers */
     struct source_layer layers[CONFERENCE_LAYERS_MAX];
@@ -113,6 +123,12 @@ bool source_same(const struct source *source, const struct conference_source *st
  * be. */
 int source_input(struct source *source, usec_t now, unsigned stream,
                  const struct rtp_packet *packet, bool repaired, uint32_t *ret_number) MUST_USE;
+/* Whether a packet of sound that was not decrypted is the next or one of the next, by number, clock
+ * and time, after one that was lately: who has seen none cannot make one. */
+bool source_expects(const struct source *source, usec_t now,
+                    const struct rtp_packet *packet) MUST_USE;
+/* Such a packet came and goes nowhere: counted for the sender's reports, kept out of the ring. */
+void source_pass(struct source *source, usec_t now, const struct rtp_packet *packet);
 /* Whether a packet of that number, lately sent, has not come. */
 bool source_lacks(const struct source *source, unsigned stream, uint16_t sequence);
 void source_report_in(struct source *source, usec_t now, unsigned stream,

@@ -116,11 +116,21 @@ static double score(unsigned k, unsigned n, double lambda)
     return value > SCORE_MIN ? value : SCORE_MIN;
 }
 
+static unsigned bucket_of(const struct speaker_voice *v, unsigned level)
+{
+    return level < (unsigned)v->minimum + BUCKET_SIZE ? 0 : level / BUCKET_SIZE;
+}
+
 static unsigned bucket(const struct speaker_voice *v, unsigned age)
 {
     unsigned at = ((unsigned)v->at + SPEAKER_IMMEDIATES - 1 - age) % SPEAKER_IMMEDIATES;
-    unsigned level = v->levels[at];
-    return level < (unsigned)v->minimum + BUCKET_SIZE ? 0 : level / BUCKET_SIZE;
+    return bucket_of(v, v->levels[at]);
+}
+
+bool speaker_minds(const struct speaker *s, uint32_t seat, uint8_t level)
+{
+    return seat >= s->count || !s->voices[seat].used || s->dominant == seat ||
+           bucket_of(&s->voices[seat], LOUDEST - (level & 0x7fU)) > MEDIUM_ABOVE;
 }
 
 static void evaluate(struct speaker_voice *v)

@@ -47,6 +47,8 @@ int speaker_reserve(struct speaker *speaker, uint32_t count) MUST_USE;
 /* `level` as on the wire: 0 loudest, 127 silence; `steps` of 20 ms. */
 void speaker_level(struct speaker *speaker, usec_t now, uint32_t seat, uint8_t level,
                    unsigned steps);
+/* Whether that level may be speech of who sits there: others tell as little as none. */
+bool speaker_minds(const struct speaker *speaker, uint32_t seat, uint8_t level) MUST_USE;
 void speaker_leave(struct speaker *speaker, uint32_t seat);
 /* Decides when it is time; true when the dominant speaker or the silence changed. */
 bool speaker_tick(struct speaker *speaker, usec_t now);

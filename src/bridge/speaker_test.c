@@ -93,6 +93,26 @@ static void strangers_are_ignored(void **state)
     speaker_done(&s);
 }
 
+static void levels_that_cannot_be_speech_are_known(void **state)
+{
+    (void)state;
+    struct speaker s;
+    begin(&s, 3);
+    assert_true(speaker_minds(&s, 1, 90)); /* nothing is known of it */
+    assert_true(speaker_minds(&s, 9, 90));
+    usec_t now = speak(&s, 1000000, 3000000, 0, 2, 1);
+    assert_true(speaker_minds(&s, 0, 127)); /* dominant */
+    assert_true(speaker_minds(&s, 1, 20));
+    assert_false(speaker_minds(&s, 1, 60));
+    assert_false(speaker_minds(&s, 1, 127));
+    /* In a noisy room nothing within 10 dB of the noise is. */
+    for (int i = 0; i < 2000; i++, now += 20000)
+        speaker_level(&s, now, 2, 44, 1);
+    assert_false(speaker_minds(&s, 2, 40));
+    assert_true(speaker_minds(&s, 2, 30));
+    speaker_done(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -100,6 +120,7 @@ int main(void)
         cmocka_unit_test(a_cough_does_not_win),
         cmocka_unit_test(a_voice_that_stops_sending_falls_silent),
         cmocka_unit_test(strangers_are_ignored),
+        cmocka_unit_test(levels_that_cannot_be_speech_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

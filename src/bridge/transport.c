@@ -165,6 +165,30 @@ static usec_t media_cost(size_t len)
     return usec_max(MEDIA_COST, (usec_t)len * 8 / MEDIA_BITS_PER_USEC);
 }
 
+/* RFC 5761, section 4: RTCP's packet types are those of an RTP payload type 64 to 95. */
+static bool is_rtcp(struct slice datagram)
+{
+    return datagram.len > 1 && datagram.data[1] >= 192 && datagram.data[1] <= 223;
+}
+
+bool transport_peek(const struct transport *t, usec_t now, const struct path *path,
+                    struct slice datagram, struct slice *ret_packet)
+{
+    struct path selected;
+    if (datagram.len == 0 || datagram.data[0] >> 6 != 2 || is_rtcp(datagram) || !t->receive ||
+        !t->genuine || !policer_open(&t->media, now, MEDIA_BURST) ||
+        datagram.len < srtp_tag_size(t->receive) || !ice_selected(t->ice, &selected) ||
+        !path_eq(&selected, path))
+        return false;
+    *ret_packet = slice_sub(datagram, 0, datagram.len - srtp_tag_size(t->receive));
+    return true;
+}
+
+void transport_pass(struct transport *t, usec_t now, struct slice datagram)
+{
+    policer_charge(&t->media, now, media_cost(datagram.len));
+}
+
 static int input_media(struct transport *t, usec_t now, const struct path *path, uint8_t *data,
                        size_t len, struct transport_media *ret_media)
 {
@@ -172,8 +196,7 @@ static int input_media(struct transport *t, usec_t now, const struct path *path,
         t->counters.too_early++;
         return ERR_STATE;
     }
-    /* RFC 5761, section 4: RTCP's packet types are those of an RTP payload type 64 to 95. */
-    bool rtcp = len > 1 && data[1] >= 192 && data[1] <= 223;
+    bool rtcp = is_rtcp(slice_of(data, len));
     /* Only what is genuine is charged: nobody uses up another's rate. */
     struct policer *policer = rtcp ? &t->rtcp : &t->media;
     if (t->policed && !policer_open(policer, now, MEDIA_BURST)) {

@@ -76,6 +76,13 @@ int transport_add_remote(struct transport *transport, usec_t now, const struct p
  * ERR_NOT_FOUND, ERR_CLOSED. */
 int transport_input(struct transport *transport, usec_t now, const struct path *path, uint8_t *data,
                     size_t len, struct transport_media *ret_media) MUST_USE;
+/* Before transport_input: the RTP packet in a datagram as it came, encrypted but for its header,
+ * without its tag. False: it has to be an input, because it is something else, came on another path
+ * than the selected one, before the first genuine packet or too fast. */
+bool transport_peek(const struct transport *transport, usec_t now, const struct path *path,
+                    struct slice datagram, struct slice *ret_packet) MUST_USE;
+/* Instead of transport_input: that was the last of it. */
+void transport_pass(struct transport *transport, usec_t now, struct slice datagram);
 /* The connection of this path (path_is_stream) is gone. */
 void transport_path_gone(struct transport *transport, usec_t now, const struct path *path);
 /* When it wants to be called next. */

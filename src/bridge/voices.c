@@ -176,6 +176,20 @@ static void enter(struct voices *v, usec_t now, struct voice *voice)
     }
 }
 
+/* Whoever stays below what lets him in, at once or in the long run, never is. */
+bool voices_mind(const struct voices *v, usec_t now, const struct voice *voice, unsigned level)
+{
+    if (voice->place != VOICE_OUT || voice->dominant)
+        return true;
+    if (level > QUIET_LEVEL)
+        return false;
+    const struct voice *least = weakest(v, now, voice);
+    if (!least || voice->staff || others(v) < places(v) || now - least->spoke > SPEECH_HOLD)
+        return true;
+    double loud = VOICES_SILENT - (double)level;
+    return loud > peak_now(least, now) + LEAD || loud > least->average + LEAD_LONG;
+}
+
 bool voices_hear(struct voices *v, usec_t now, struct voice *voice, unsigned level, unsigned steps)
 {
     if (level > QUIET_LEVEL)

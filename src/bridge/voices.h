@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "base/units.h"
 
 #define VOICES_MAX 64 /* at a time, leaving ones and staff among them */
@@ -45,6 +46,9 @@ void voices_init(struct voices *voices, unsigned most);
  * the voice was out and enters with it. */
 bool voices_hear(struct voices *voices, usec_t now, struct voice *voice, unsigned level,
                  unsigned steps);
+/* Whether a packet with that level could do anything there, now or by those that follow it. */
+bool voices_mind(const struct voices *voices, usec_t now, const struct voice *voice,
+                 unsigned level) MUST_USE;
 /* Who is silent or was beaten goes out when it is time. */
 void voices_tick(struct voices *voices, usec_t now);
 /* The voice may not be heard any more, or is gone. */

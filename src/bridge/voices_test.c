@@ -195,6 +195,36 @@ static void there_is_a_bound(void **state)
     assert_int_equal(many[VOICES_MAX].place, VOICE_OUT);
 }
 
+/* Who stays below what lets him in may go unmeasured. */
+static void levels_that_change_nothing_are_known(void **state)
+{
+    (void)state;
+    struct hall h;
+    begin(&h, 3);
+    assert_true(voices_mind(&h.voices, h.now, &h.voice[5], 70)); /* there is room */
+    assert_false(voices_mind(&h.voices, h.now, &h.voice[5], 90));
+    for (unsigned i = 0; i < 3; i++)
+        h.level[i] = 30;
+    speak(&h, 3 * USEC_PER_SEC);
+    assert_true(voices_mind(&h.voices, h.now, &h.voice[5], 20));
+    assert_false(voices_mind(&h.voices, h.now, &h.voice[5], 45));
+    assert_false(voices_mind(&h.voices, h.now, &h.voice[5], 127));
+    assert_true(voices_mind(&h.voices, h.now, &h.voice[0], 127)); /* heard now */
+    h.voice[5].staff = true;
+    assert_true(voices_mind(&h.voices, h.now, &h.voice[5], 45));
+    assert_false(voices_mind(&h.voices, h.now, &h.voice[5], 90));
+    h.voice[5] = (struct voice){.dominant = true};
+    assert_true(voices_mind(&h.voices, h.now, &h.voice[5], 90));
+    h.voice[5].dominant = false;
+    h.now += 1100 * USEC_PER_MSEC; /* the others have stopped */
+    assert_true(voices_mind(&h.voices, h.now, &h.voice[5], 45));
+    /* A whole talk at levels of which it is said so changes nothing. */
+    h.now -= 1100 * USEC_PER_MSEC;
+    h.level[5] = 38;
+    speak(&h, 5 * USEC_PER_SEC);
+    assert_false(heard(&h, 5));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +237,7 @@ int main(void)
         cmocka_unit_test(the_dominant_speaker_is_not_beaten),
         cmocka_unit_test(who_is_gone_is_forgotten),
         cmocka_unit_test(there_is_a_bound),
+        cmocka_unit_test(levels_that_change_nothing_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

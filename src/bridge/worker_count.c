@@ -19,6 +19,7 @@ static const struct {
     MEDIA(over_rate, "media_refused_total{reason=\"rate\"}"),
     MEDIA(withheld, "media_refused_total{reason=\"withheld\"}"),
     MEDIA(unheard, "sound_unheard_total"),
+    MEDIA(undecrypted, "sound_undecrypted_total"),
     MEDIA(repaired, "media_repaired_total"),
     MEDIA(nacks_sent, "nacks_sent_total"),
     MEDIA(nacks_served, "nacks_served_total"),

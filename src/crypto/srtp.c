@@ -252,6 +252,11 @@ static struct slice roc_bytes(uint64_t index, uint8_t bytes[4])
     return slice_of(bytes, 4);
 }
 
+size_t srtp_tag_size(const struct srtp *srtp)
+{
+    return srtp->profile == SRTP_PROFILE_GCM ? GCM_TAG_SIZE : CM_TAG_SIZE;
+}
+
 size_t srtp_rtp_header(struct slice packet)
 {
     if (packet.len < RTP_HEADER || packet.data[0] >> 6 != 2)
@@ -393,9 +398,8 @@ static int protect_rtcp(struct srtp_job *job)
 
 size_t srtp_protected_len(const struct srtp_job *job)
 {
-    bool gcm = job->srtp->profile == SRTP_PROFILE_GCM;
     return job->clear.len + job->head.len + job->body.len + job->tail.len +
-           (gcm ? GCM_TAG_SIZE : CM_TAG_SIZE) + (job->rtcp ? SRTCP_INDEX_SIZE : 0);
+           srtp_tag_size(job->srtp) + (job->rtcp ? SRTCP_INDEX_SIZE : 0);
 }
 
 static bool is_cm_rtp(const struct srtp_job *job)
@@ -448,7 +452,7 @@ void srtp_protect(struct srtp_job *jobs, size_t count)
 int srtp_unprotect_rtp(struct srtp *srtp, uint8_t *packet, size_t len, struct slice *ret_plain)
 {
     bool gcm = srtp->profile == SRTP_PROFILE_GCM;
-    size_t tag_len = gcm ? GCM_TAG_SIZE : CM_TAG_SIZE;
+    size_t tag_len = srtp_tag_size(srtp);
     if (len < RTP_HEADER + tag_len || len > PACKET_MAX)
         return ERR_FORMAT;
     size_t plain = len - tag_len;

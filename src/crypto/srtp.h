@@ -79,6 +79,9 @@ int srtp_unprotect_rtp(struct srtp *srtp, uint8_t *packet, size_t len,
 int srtp_unprotect_rtcp(struct srtp *srtp, uint8_t *packet, size_t len,
                         struct slice *ret_plain) MUST_USE;
 
+/* What it adds to an RTP packet. */
+size_t srtp_tag_size(const struct srtp *srtp);
+
 /* Length of the RTP header with CSRCs and extension, 0 when malformed. */
 size_t srtp_rtp_header(struct slice packet);
 

@@ -219,7 +219,7 @@ static void send_audio(struct sender *s, usec_t now)
                                 s->audio_ssrc};
     /* Speech sways and pauses; the rest is a steady room. */
     uint8_t level = s->level;
-    if (level < 50)
+    if (level < 50 && !s->steady)
         level = (uint8_t)(now / (20 * USEC_PER_MSEC) % 40 < 34 ? level + next_random(s) % 10 : 90);
     put_header(s, &w, &header, &level);
     /* TOC: SILK of 20 or 60 ms */

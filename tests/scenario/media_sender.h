@@ -67,6 +67,7 @@ struct sender {
     usec_t audio_packet; /* its length in time */
     size_t audio_bytes;
     uint8_t level; /* 0 loudest to 127 */
+    bool steady;   /* it says so itself when it sways and pauses */
     usec_t report_at;
     uint16_t transport;
     /* What was asked of it. */

@@ -17,7 +17,9 @@ void world_init(struct world *w, uint64_t seed)
     print_message("seed %llu\n", (unsigned long long)w->seed);
     w->now = 1000 * USEC_PER_SEC;
     w->conference = conference_new(w->seed);
+    w->people = calloc(WORLD_PEOPLE, sizeof(*w->people));
     assert_non_null(w->conference);
+    assert_non_null(w->people);
 }
 
 void world_done(struct world *w)
@@ -29,6 +31,7 @@ void world_done(struct world *w)
         pipe_done(&p->up);
         pipe_done(&p->down);
     }
+    free(w->people);
     conference_free(&w->conference);
 }
 
@@ -260,7 +263,9 @@ static void deliver_up(struct world *w, struct person *p)
     struct pipe_packet *packet;
     while ((packet = pipe_receive(&p->up, w->now))) {
         struct slice bytes = slice_of(packet->bytes, packet->len);
-        if (p->present) {
+        bool passed = p->present && !packet->rtcp && !w->decrypts_all &&
+                      conference_pass_rtp(w->conference, w->now, p->seat, bytes);
+        if (p->present && !passed) {
             int err = packet->rtcp ? conference_input_rtcp(w->conference, w->now, p->seat, bytes)
                                    : conference_input_rtp(w->conference, w->now, p->seat, bytes);
             assert_true(err == 0 || p->hostile);

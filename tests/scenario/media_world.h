@@ -7,7 +7,7 @@
 #include "media_sender.h"
 #include "media_viewer.h"
 
-#define WORLD_PEOPLE 40
+#define WORLD_PEOPLE 50
 #define WORLD_STEP USEC_PER_MSEC
 
 struct world;
@@ -47,11 +47,12 @@ struct world {
     usec_t tick_at;
     usec_t signal_delay;
     struct conference *conference;
-    struct person people[WORLD_PEOPLE];
+    struct person *people; /* room for WORLD_PEOPLE */
     size_t count;
     char speaker[CONFERENCE_NAME_MAX];
     unsigned speaker_changes;
     bool silence;
+    bool decrypts_all; /* asks of no packet whether it may stay encrypted */
     /* When each announced SSRC may be used first. */
     struct world_announced {
         uint32_t ssrc;

@@ -632,6 +632,38 @@ static void who_sends_too_much_is_cut(void **state)
     world_free(w);
 }
 
+/* What may stay encrypted: RTP where ICE has validated it, after genuine packets, within the rate.
+ */
+static void only_what_comes_as_usual_is_looked_at_first(void **state)
+{
+    struct world *w = connected_world(22, CALM);
+    const uint8_t rtp[40] = {0x80, 111}, rtcp[40] = {0x80, 201}, stun[40] = {0};
+    const struct slice datagram = slice_of(rtp, sizeof rtp);
+    struct path path;
+    struct srtp *srtp;
+    struct slice packet;
+    struct transport *server = w->server.transport;
+    assert_true(transport_ready(server, &path, &srtp));
+    assert_false(transport_peek(server, w->now, &path, datagram, &packet));
+    talk(w, 100 * USEC_PER_MSEC);
+    assert_true(transport_peek(server, w->now, &path, datagram, &packet));
+    assert_int_equal(packet.len, sizeof rtp - 16);
+    assert_false(transport_peek(server, w->now, &path, slice_of(rtcp, sizeof rtcp), &packet));
+    assert_false(transport_peek(server, w->now, &path, slice_of(stun, sizeof stun), &packet));
+    assert_false(transport_peek(server, w->now, &path, slice_of(rtp, 15), &packet));
+    assert_false(transport_peek(server, w->now, &path, slice_of(rtp, 0), &packet));
+    struct path other = path;
+    other.remote.port++;
+    assert_false(transport_peek(server, w->now, &other, datagram, &packet));
+    unsigned passed = 0;
+    for (; transport_peek(server, w->now, &path, datagram, &packet) && passed < 100000; passed++)
+        transport_pass(server, w->now, datagram);
+    assert_in_range(passed, 2400, 2600); /* half a second's worth of 5,000 */
+    run_for(w, USEC_PER_SEC);
+    assert_true(transport_peek(server, w->now, &path, datagram, &packet));
+    world_free(w);
+}
+
 static void a_farewell_is_understood(void **state)
 {
     struct world *w = connected_world(13, CALM);
@@ -788,6 +820,7 @@ int main(void)
         cmocka_unit_test(a_muted_listener_is_not_taken_for_quiet),
         cmocka_unit_test(replayed_packets_are_dropped),
         cmocka_unit_test(who_sends_too_much_is_cut),
+        cmocka_unit_test(only_what_comes_as_usual_is_looked_at_first),
         cmocka_unit_test(a_farewell_is_understood),
         cmocka_unit_test(media_ends_the_need_for_dtls),
         cmocka_unit_test(noise_changes_nothing),

@@ -212,6 +212,8 @@ static bool wants_key(const struct source *s, usec_t now)
 
 void capture_tick(struct conference *c, usec_t now)
 {
+    if (feed_tick(c->feed) != 0)
+        c->counters.memory++;
     for (uint32_t i = 0; i < c->source_end; i++) {
         struct source *s = c->sources[i];
         if (!s || s->state.kind != CONFERENCE_VIDEO || !source_live(s))

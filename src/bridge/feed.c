@@ -7,6 +7,7 @@
 #include "base/buf.h"
 
 #define JSON_MAX 1024
+#define BYTES_FIRST ((size_t)1024 * 1024)
 #define PREFIX_MAX ((size_t)2 * 1024 * 1024) /* GAP and all SOURCE records */
 
 /* Byte positions count the stream as its recorder sees it. The ring holds [tail, head); before it
@@ -14,6 +15,7 @@
 struct feed {
     uint8_t *ring;
     size_t size;
+    size_t size_max;
     uint64_t head;
     uint64_t tail; /* where a record starts */
     uint64_t read; /* next byte for the recorder */
@@ -106,7 +108,8 @@ struct feed *feed_new(usec_t now, const struct feed_setup *setup)
     struct feed *f = calloc(1, sizeof(*f));
     if (!f)
         return NULL;
-    f->size = setup->bytes > 0 ? setup->bytes : FEED_BYTES;
+    f->size_max = setup->bytes > 0 ? setup->bytes : FEED_BYTES;
+    f->size = f->size_max < BYTES_FIRST ? f->size_max : BYTES_FIRST;
     f->ring = malloc(f->size);
     buf_init(&f->prefix, PREFIX_MAX);
     if (!f->ring) {
@@ -291,30 +294,45 @@ static int make_prefix(struct feed *f, usec_t now, bool foreign)
     return 0;
 }
 
-/* Positions move so that the prefix starts at `offset`. The ring's bytes stay where they are, so
- * the move is a multiple of its size plus what the bytes are turned by. */
-static int renumber(struct feed *f, uint64_t offset)
+/* What is held goes into a ring of that size, where it begins at `tail`. */
+static int move_house(struct feed *f, uint64_t tail, size_t size)
 {
-    uint64_t tail = offset + f->prefix.len;
     size_t held = (size_t)(f->head - f->tail);
-    uint8_t *turned = malloc(f->size);
-    if (!turned)
+    uint8_t *ring = malloc(size);
+    if (!ring)
         return ERR_MEMORY;
-    uint64_t old_tail = f->tail;
-    uint8_t *old = f->ring;
     for (size_t done = 0; done < held;) {
-        size_t from = (size_t)((old_tail + done) % f->size);
-        size_t to = (size_t)((tail + done) % f->size);
+        size_t from = (size_t)((f->tail + done) % f->size);
+        size_t to = (size_t)((tail + done) % size);
         size_t len = held - done;
         len = len < f->size - from ? len : f->size - from;
-        len = len < f->size - to ? len : f->size - to;
-        memcpy(turned + to, old + from, len);
+        len = len < size - to ? len : size - to;
+        memcpy(ring + to, f->ring + from, len);
         done += len;
     }
-    f->ring = turned;
-    free(old);
+    free(f->ring);
+    f->ring = ring;
+    f->size = size;
     f->tail = tail;
     f->head = tail + held;
+    return 0;
+}
+
+/* All of the ring is touched in time, so it is no larger than it needs to be. */
+int feed_tick(struct feed *f)
+{
+    if (f->size == f->size_max || f->head - f->tail <= f->size / 4 * 3)
+        return 0;
+    size_t more = f->size + f->size / 2;
+    return move_house(f, f->tail, more < f->size_max ? more : f->size_max);
+}
+
+/* Positions move so that the prefix starts at `offset`. */
+static int renumber(struct feed *f, uint64_t offset)
+{
+    int err = move_house(f, offset + f->prefix.len, f->size);
+    if (err)
+        return err;
     f->read = offset;
     f->sent = offset;
     return 0;

@@ -18,7 +18,7 @@
 #include "proto/feed_format.h"
 
 #define FEED_MEMORY (8 * USEC_PER_SEC) /* of the stream, for a recorder that comes back */
-#define FEED_BYTES (16 * 1024 * 1024)  /* and never more than this */
+#define FEED_BYTES (16 * 1024 * 1024)  /* and never more than this; it grows as it needs */
 #define FEED_SOURCES_MAX 4096          /* source numbers of one feed */
 #define FEED_READ_SLICES 3
 
@@ -29,7 +29,7 @@ struct feed_setup {
     const char *recording;
     uint64_t boot;   /* which bridge process */
     int64_t wall_ms; /* wall time at `now` */
-    size_t bytes;    /* 0: FEED_BYTES */
+    size_t bytes;    /* at most; 0: FEED_BYTES */
 };
 
 struct feed_source {
@@ -52,6 +52,9 @@ void feed_put_report(struct feed *feed, usec_t now, uint32_t source, uint32_t ss
                      uint32_t rtp_time, uint64_t ntp_time);
 void feed_put_event(struct feed *feed, usec_t now, struct slice json);
 void feed_put_gap(struct feed *feed, usec_t now, const char *reason, usec_t from, usec_t to);
+/* Housekeeping outside the packet path, a few times a second or more: more room while it is getting
+ * short. ERR_MEMORY. */
+int feed_tick(struct feed *feed) MUST_USE;
 /* The last record; nothing is taken after it. */
 void feed_end(struct feed *feed, usec_t now);
 

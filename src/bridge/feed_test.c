@@ -122,6 +122,36 @@ static void a_recorder_that_comes_back_soon_loses_nothing(void **state)
     buf_done(&held.bytes);
 }
 
+/* A megabyte a second: the ring is made for less, and grows in time. */
+static void room_is_made_for_who_comes_back(void **state)
+{
+    (void)state;
+    struct held held;
+    size_t skipped;
+    unsigned put = 0;
+    buf_init(&held.bytes, 1 << 26);
+    struct feed *feed = new_feed(0, 0);
+    assert_int_equal(feed_attach(feed, 0, 0), 0);
+    put_source(feed, 0);
+    for (usec_t now = 0; now < 30 * USEC_PER_SEC; now += 10000) {
+        put_rtp(feed, now, 10);
+        put += 10;
+        assert_int_equal(feed_tick(feed), 0);
+        if (now == 11 * USEC_PER_SEC)
+            feed_detach(feed);
+        if (now == 18 * USEC_PER_SEC)
+            assert_int_equal(feed_attach(feed, now, held.bytes.len), 0);
+        if (feed_attached(feed))
+            (void)take(feed, now, &held, SIZE_MAX);
+    }
+    assert_int_equal(count_kind(&held, FEED_RTP, &skipped), put);
+    assert_int_equal(skipped, 0);
+    assert_int_equal(count_kind(&held, FEED_GAP, &skipped), 0);
+    assert_int_equal(feed_lost(feed), 0);
+    feed_free(&feed);
+    buf_done(&held.bytes);
+}
+
 static void what_is_forgotten_becomes_a_gap(void **state)
 {
     (void)state;
@@ -239,6 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_recorder_that_was_always_there_gets_all),
         cmocka_unit_test(a_recorder_that_comes_back_soon_loses_nothing),
+        cmocka_unit_test(room_is_made_for_who_comes_back),
         cmocka_unit_test(what_is_forgotten_becomes_a_gap),
         cmocka_unit_test(a_new_bridge_begins_anew),
         cmocka_unit_test(a_recorder_that_comes_late_gets_the_begin),

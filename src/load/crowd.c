@@ -175,7 +175,8 @@ static int start(struct crowd *c)
 int crowd_new(struct loop *loop, const struct crowd_config *config, struct crowd **ret_crowd)
 {
     uint64_t count = (uint64_t)config->rooms * config->participants;
-    if (count == 0 || count > CROWD_MAX || config->joining == 0)
+    if (count == 0 || count > CROWD_MAX || config->joining == 0 ||
+        (config->entries && config->entries->count < count))
         return ERR_LIMIT;
     struct crowd *c = calloc(1, sizeof *c);
     if (!c)

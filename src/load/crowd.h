@@ -5,6 +5,7 @@
 #define LOAD_CROWD_H
 
 #include "base/address.h"
+#include "load/entries.h"
 #include "load/tally.h"
 #include "os/loop.h"
 
@@ -16,11 +17,14 @@ struct crowd_config {
     const char *domain;    /* of XMPP */
     const char *room;      /* rooms are called this with a number behind */
     unsigned rooms;
-    unsigned participants; /* of each room */
-    unsigned cameras;      /* how many of them send video, */
-    unsigned voices;       /* and how many speak: the first ones */
-    int stage_height;      /* wished of the first camera; 0: nobody is on stage */
-    unsigned tiles;        /* others seen by each */
+    unsigned participants;         /* of each room */
+    unsigned cameras;              /* how many of them send video, */
+    unsigned voices;               /* and how many speak: the first ones */
+    unsigned silent;               /* how many after those have a microphone on and say nothing */
+    const struct entries *entries; /* into classes, one for each in turn; NULL: open rooms */
+    bool record;                   /* the first one of each room has it recorded */
+    int stage_height;              /* wished of the first camera; 0: nobody is on stage */
+    unsigned tiles;                /* others seen by each */
     int tile_height;
     int64_t bandwidth; /* the bridge is told to assume; -1: it estimates */
     unsigned joining;  /* at most so many are on their way in at a time */

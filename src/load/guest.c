@@ -6,7 +6,7 @@
 #include "crypto/random.h"
 
 /* Checks of the bridge come every few seconds; silence ends us as it ends a browser. */
-#define PATH_MAX_TEXT 512
+#define PATH_MAX_TEXT ((size_t)9 * 1024) /* tokens have up to 8 kB */
 
 static void on_timer(struct loop_timer *timer, usec_t now);
 
@@ -15,7 +15,12 @@ void guest_init(struct guest *g, struct guest_world *world, unsigned index)
     const struct crowd_config *c = world->config;
     unsigned room = index / c->participants;
     *g = (struct guest){.world = world, .number = index % c->participants};
-    (void)snprintf(g->room, sizeof g->room, "%.40s%u", c->room, room); /* cut to fit */
+    if (c->entries) {
+        g->token = c->entries->of[index].token;
+        (void)snprintf(g->room, sizeof g->room, "%.60s", c->entries->of[index].room); /* cut */
+    } else {
+        (void)snprintf(g->room, sizeof g->room, "%.40s%u", c->room, room); /* cut to fit */
+    }
     unsigned host = index + 1;
     g->local = address_v4(c->network[0], (uint8_t)(c->network[1] + (host >> 16)),
                           (uint8_t)(host >> 8), (uint8_t)host, udp_local(world->outlet.udp)->port);
@@ -103,9 +108,12 @@ static void on_height(void *arg, int height)
     trace_constrain(&g->trace, height);
 }
 
+/* Media begins when the transport stands. */
 static void on_accepted(void *arg)
 {
-    /* Media begins when the transport stands. */
+    struct guest *g = arg;
+    if (g->world->config->record && g->number == 0)
+        visitor_record(g->visitor);
 }
 
 static void on_channel_open(void *arg)
@@ -202,7 +210,7 @@ int guest_start(struct guest *g, usec_t now)
         .ufrag = g->ufrag,
         .pwd = g->pwd,
         .fingerprint = dtls_context_fingerprint(g->world->dtls),
-        .audio = g->number < c->voices,
+        .audio = g->number < c->voices + c->silent,
         .video = g->number < c->cameras,
         .audio_ssrc = g->streams[TRACE_LAYERS].ssrc,
         .handler = {on_send, on_send_channel, on_bound, on_offer, on_accepted, on_height, on_failed,
@@ -213,7 +221,8 @@ int guest_start(struct guest *g, usec_t now)
         config.video_rtx[i] = g->streams[i].rtx;
     }
     char path[PATH_MAX_TEXT];
-    (void)snprintf(path, sizeof path, "/xmpp-websocket?room=%s", g->room); /* fits */
+    (void)snprintf(path, sizeof path, "/xmpp-websocket?room=%s%s%s", g->room,
+                   g->token ? "&token=" : "", g->token ? g->token : ""); /* fits, or is refused */
     const struct websocket_target target = {c->server, c->host, path, "xmpp"};
     const struct websocket_handler handler = {on_open, on_text, on_closed, g};
     g->began_at = now;
@@ -227,7 +236,7 @@ static void begin_media(struct guest *g, usec_t now)
     g->sending = true;
     g->connected_at = now;
     g->report_at = now;
-    trace_init(&g->trace, now, g->number < c->voices, g->number < c->cameras,
+    trace_init(&g->trace, now, g->number < c->voices + c->silent, g->number < c->cameras,
                c->seed + g->own_ssrc);
     g->world->changed(g->world->arg, g);
 }

@@ -58,6 +58,7 @@ struct guest {
     struct guest_world *world;
     unsigned number; /* in the room */
     char room[64];
+    const char *token; /* NULL: the room is open to all */
     const char *stage; /* the room's first endpoint */
     struct address local;
     char ufrag[9];

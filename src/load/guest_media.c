@@ -8,8 +8,9 @@
 /* Of transport-wide feedback, as in Chromium. */
 #define FEEDBACK_STEP (100 * USEC_PER_MSEC)
 #define STAMP_SIZE 8
-/* Loudness of who speaks, RFC 6464. */
-#define SPEECH_LEVEL 20
+/* Loudness of who speaks, RFC 6464, with the bit that says so; and of a quiet room. */
+#define SPEECH_LEVEL (20 | 0x80)
+#define QUIET_LEVEL 85
 #define OPUS_20MS_FULLBAND 0xf8
 /* NTP times are of our monotonic clock, which is as good as any. */
 #define NTP_OFFSET (UINT64_C(3900000000) << 32)
@@ -72,7 +73,8 @@ static void put_payload(struct writer *w, const struct trace_packet *p, usec_t n
 static void send_media(struct guest *g, usec_t now, const struct trace_packet *p)
 {
     struct guest_stream *s = &g->streams[p->audio ? TRACE_LAYERS : p->layer];
-    uint8_t bytes[OUTLET_PACKET_MAX], number[2], level = SPEECH_LEVEL | 0x80;
+    uint8_t bytes[OUTLET_PACKET_MAX], number[2];
+    const uint8_t level = g->number < g->world->config->voices ? SPEECH_LEVEL : QUIET_LEVEL;
     struct writer w = writer_of(bytes, sizeof bytes);
     store_u16(number, g->transport_sequence++);
     const struct rtp_extension extensions[] = {

@@ -389,6 +389,17 @@ void visitor_input(struct visitor *v, struct slice text)
     }
 }
 
+void visitor_record(struct visitor *v)
+{
+    struct xml_writer *w = begin_iq(v, "set", SLICE("record"), slice_str(v->focus));
+    xml_open(w, "jibri", NS_JIBRI);
+    xml_put_str(w, "action", "start");
+    xml_put_str(w, "recording_mode", "file");
+    xml_close(w);
+    xml_close(w);
+    finish(v);
+}
+
 void visitor_channel_open(struct visitor *v, const struct visitor_wishes *wishes)
 {
     char name[VISITOR_TEXT];

@@ -65,6 +65,8 @@ void visitor_free(struct visitor **visitor);
 /* The XMPP socket is open. */
 void visitor_start(struct visitor *visitor);
 void visitor_input(struct visitor *visitor, struct slice text);
+/* Once accepted: asks for a recording, as the button of who may does. */
+void visitor_record(struct visitor *visitor);
 void visitor_channel_open(struct visitor *visitor, const struct visitor_wishes *wishes);
 void visitor_channel_input(struct visitor *visitor, struct slice text);
 /* The endpoint's name, empty before it is bound. */

@@ -143,6 +143,9 @@ static void comes_in(void **state)
     said(e, "CC:DD");
     hear(v, "<iq xmlns='jabber:client' type='result' id='accept'/>");
     assert_int_equal(e->accepted, 1);
+    visitor_record(v);
+    said(e, "action='start'");
+    said(e, "class@conference.meet.example/focus");
     assert_null(e->failed);
     visitor_free(&v);
     free(e);

@@ -1,5 +1,6 @@
 /* darasa-load: many participants with real signalling, ICE, DTLS and SRTP against a server on this
  * machine; prints what they saw and what it cost as one JSON object. docs/load.md. */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include "base/log.h"
 #include "crypto/random.h"
 #include "load/crowd.h"
+#include "os/file.h"
 #include "os/usage.h"
 #include "proto/offer.h"
 
@@ -18,6 +20,8 @@
 /* The run says nothing about the server when the generator itself was short of time. */
 #define OWN_CPU_MAX 0.7
 #define TURN_MAX (10 * USEC_PER_MSEC)
+/* Tokens have a kilobyte or two. */
+#define ENTRIES_BYTES_MAX ((size_t)64 * 1024 * 1024)
 /* What a schedule holds at most: 10 s of a server at full speed. */
 #define MESSAGES_MAX ((size_t)4 * 1000 * 1000)
 
@@ -37,6 +41,7 @@ struct load {
     unsigned seconds; /* measured */
     unsigned settle;  /* before that, after all came */
     unsigned patience;
+    struct entries entries;
     const char *schedule; /* where the server's messages are written; NULL: nowhere */
     struct loop *loop;
     usec_t measured;
@@ -49,6 +54,7 @@ static void usage(void)
         stderr,
         "usage: darasa load [--server ADDR:PORT] [--host NAME] [--domain NAME] [--room NAME]\n"
         "                   [--rooms N] [--participants N] [--cameras N] [--voices N]\n"
+        "                   [--silent N] [--entries FILE] [--record yes|no]\n"
         "                   [--stage HEIGHT] [--tiles N] [--tile-height HEIGHT]\n"
         "                   [--bandwidth BPS] [--joining N] [--settle S] [--seconds S]\n"
         "                   [--patience S] [--process NAME=PID ...] [--profile gcm|cm]\n"
@@ -100,6 +106,19 @@ static int read_network(const char *text, uint8_t ret_network[2])
     return 0;
 }
 
+static int read_entries(struct load *load, const char *path)
+{
+    struct buf text;
+    buf_init(&text, ENTRIES_BYTES_MAX);
+    int err = file_read(AT_FDCWD, path, &text);
+    if (err == 0)
+        err = entries_parse(buf_slice(&text), &load->entries);
+    if (err == 0)
+        load->crowd.entries = &load->entries;
+    buf_done(&text);
+    return err;
+}
+
 static int read_video_type(const char *text, uint8_t *ret_type)
 {
     uint64_t number;
@@ -112,12 +131,12 @@ static int read_video_type(const char *text, uint8_t *ret_type)
 static int read_option(struct load *load, const char *name, const char *value)
 {
     struct crowd_config *c = &load->crowd;
-    unsigned *const numbers[] = {&c->rooms,     &c->participants, &c->cameras,
-                                 &c->voices,    &c->tiles,        &c->joining,
-                                 &load->settle, &load->seconds,   &load->patience};
-    static const char *const number_names[] = {"--rooms",  "--participants", "--cameras",
-                                               "--voices", "--tiles",        "--joining",
-                                               "--settle", "--seconds",      "--patience"};
+    unsigned *const numbers[] = {&c->rooms,      &c->participants, &c->cameras, &c->voices,
+                                 &c->silent,     &c->tiles,        &c->joining, &load->settle,
+                                 &load->seconds, &load->patience};
+    static const char *const number_names[] = {
+        "--rooms", "--participants", "--cameras", "--voices",  "--silent",
+        "--tiles", "--joining",      "--settle",  "--seconds", "--patience"};
     const char **const texts[] = {&c->host, &c->domain, &c->room};
     static const char *const text_names[] = {"--host", "--domain", "--room"};
     int *const heights[] = {&c->stage_height, &c->tile_height};
@@ -146,6 +165,12 @@ static int read_option(struct load *load, const char *name, const char *value)
     if (strcmp(name, "--profile") == 0) {
         c->counter_mode = strcmp(value, "cm") == 0;
         return c->counter_mode || strcmp(value, "gcm") == 0 ? 0 : ERR_FORMAT;
+    }
+    if (strcmp(name, "--entries") == 0)
+        return read_entries(load, value);
+    if (strcmp(name, "--record") == 0) {
+        c->record = strcmp(value, "yes") == 0;
+        return c->record || strcmp(value, "no") == 0 ? 0 : ERR_FORMAT;
     }
     if (strcmp(name, "--network") == 0)
         return read_network(value, c->network);
@@ -370,6 +395,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "darasa load: cannot start: %s.\n", err_name(err));
     int status = err ? 1 : measure(&load, crowd);
     crowd_free(&crowd);
+    entries_done(&load.entries);
     loop_free(&load.loop);
     return status;
 }

@@ -1,5 +1,6 @@
 """A server of the release build and `darasa load` against it, each on a core of its own, for the benches."""
 import asyncio
+import http.cookiejar
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import urllib.request
 
 top = pathlib.Path(__file__).resolve().parent.parent
 build = top / "build/release"
@@ -59,8 +61,28 @@ class Relay:
         writer.close()
 
 
+class Teacher:
+    """The demonstration's teacher, by the web API (docs/api.md)."""
+    def __init__(self, link):
+        self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+        self.csrf = ""
+        self.csrf = self.call("POST", "/api/enter", {"code": link.rpartition("#")[2]})["csrf"]
+
+    def call(self, method, path, body=None):
+        headers = {"Content-Type": "application/json", "Host": f"localhost:{HTTP}", "X-CSRF-Token": self.csrf}
+        request = urllib.request.Request(f"http://127.0.0.1:{HTTP}{path}", json.dumps(body or {}).encode(), headers, method=method)
+        with self.opener.open(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def open_class(self, title):
+        """A class that is open, with all rights; what the teacher enters it with."""
+        made = self.call("POST", "/api/classes", {"title": title, "policy": {"record": True}})
+        self.call("POST", f"/api/classes/{made['id']}/open")
+        return self.call("POST", f"/api/classes/{made['id']}/join")
+
+
 class Server:
-    def __init__(self, batching=True, **more):
+    def __init__(self, batching=True, demo=False, **more):
         self.data = tempfile.mkdtemp(prefix="darasa-bench-", dir="/var/tmp")
         os.chmod(self.data, 0o755)
         settings = {"listen.http": f"127.0.0.1:{HTTP}", "listen.admin": f"127.0.0.1:{ADMIN}", "media.port": MEDIA,
@@ -70,12 +92,17 @@ class Server:
         sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
         # Signalling shares the generator's core: the server's is the bridge's alone.
         self.process = subprocess.Popen(["taskset", "-c", LOAD_CORE, build / "src/programs/darasa", "serve", "--data", self.data,
-                                         *sets], stdout=subprocess.PIPE, text=True)
+                                         *(["--demo"] if demo else []), *sets], stdout=subprocess.PIPE, text=True)
         for line in self.process.stdout:
             if line.startswith("Darasa is ready"):
                 break
         else:
             sys.exit("the server did not start")
+        self.teacher = None
+        for line in self.process.stdout if demo else []:
+            if "(teacher):" in line:
+                self.teacher = Teacher(line.split()[-1])
+                break
         bridge = int(self.children()["bridge"])
         os.sched_setaffinity(bridge, {int(SERVER_CORE)})
         if FIRST:

@@ -450,6 +450,54 @@ static long status(struct world *w, uint64_t id)
     return (long)json_integer_value(json_object_get(s->body, "status"));
 }
 
+#define ROOM_CODECS(words)                                                                         \
+    "{\"room\":\"r\",\"class\":\"c1\",\"title\":\"T\",\"open\":true,\"guests\":true,\"codecs\":"   \
+    "\"" words "\",\"policy\":{}}"
+/* What the server allows is "vp8 av1 h264"; all say that they have these and VP9. */
+static void expect_codecs(struct client *c, const char *allowed, const char *list)
+{
+    char property[64], element[64];
+    (void)snprintf(property, sizeof property, "key='visitor-codecs' value='%s'", allowed);
+    (void)snprintf(element, sizeof element, "codecList>%s<", list);
+    client_expect(c, "<presence", element, NULL);
+    client_expect(c, "<presence", property, NULL);
+    client_forget(c);
+}
+
+static void codecs_of_a_class_reach_everybody(void **state)
+{
+    struct class k = class_new();
+    client_forget(k.pupil);
+    world_web(k.w, WEB_ROOM, 0, ROOM_CODECS("vp9 h264 vp8"));
+    expect_codecs(k.pupil, "h264,vp8", "vp8,h264");
+    expect_codecs(k.teacher, "h264,vp8", "vp8,h264");
+    /* The same again, or what comes to the same, is no news. */
+    world_web(k.w, WEB_ROOM, 0, ROOM_CODECS("h264 vp9 vp8"));
+    client_never(k.pupil, "<presence", NULL);
+    world_web(k.w, WEB_ROOM, 0, ROOM_CODECS("vp9")); /* none that is allowed: all */
+    expect_codecs(k.pupil, "vp8,av1,h264", "av1,vp8,h264");
+    world_web(k.w, WEB_ROOM, 0, ROOM_CODECS("vp8"));
+    expect_codecs(k.pupil, "vp8", "vp8");
+    world_web(k.w, WEB_ROOM, 0, ROOM);
+    expect_codecs(k.pupil, "vp8,av1,h264", "av1,vp8,h264");
+    world_web(k.w, WEB_ROOM, 0, ROOM_CODECS("h264 vp8"));
+    /* Who comes later hears the class's of everybody, after a restart too; the offer holds these
+     * first, and the others, should the class choose anew. */
+    world_restart(k.w);
+    world_bridge_up(k.w, 0, "b1");
+    char *token = world_token(k.w, "late", "L", "pupil", NULL, "r");
+    struct client *late = client_login(k.w, token);
+    client_join(late, "r");
+    const char *offer = client_expect(late, "session-initiate", NULL);
+    const char *first = strstr(offer, "name='H264'"), *then = strstr(offer, "name='VP8'");
+    assert_true(first && then && first < then && then < strstr(offer, "name='AV1'"));
+    for (int i = 0; i < 3; i++) /* the two before it, and itself */
+        client_expect(late, "<presence", "codecList>vp8,h264<", NULL);
+    client_expect(late, "<presence", "key='visitor-codecs' value='h264,vp8'", NULL);
+    free(token);
+    world_free(&k.w);
+}
+
 static void conferences_are_asked_for_by_http(void **state)
 {
     struct class k = class_new();
@@ -535,6 +583,7 @@ int main(void)
         cmocka_unit_test(chat_reaches_all_and_echoes),
         cmocka_unit_test(metadata_is_merged_and_spread),
         cmocka_unit_test(profile_reaches_people_and_bridge),
+        cmocka_unit_test(codecs_of_a_class_reach_everybody),
         cmocka_unit_test(conferences_are_asked_for_by_http),
         cmocka_unit_test(two_hundred_join),
     };

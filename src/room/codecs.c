@@ -5,80 +5,47 @@
 #include "room/inner.h"
 
 static const struct known {
-    const char *name; /* in lists of codecs */
     const char *sdp;
     unsigned type;
     unsigned rtx;
     const char *parameters[3][2];
-} all[CODECS_MAX] = {
-    {"vp8", "VP8", OFFER_PT_VP8, OFFER_PT_RTX_VP8, {{0}}},
-    {"vp9", "VP9", OFFER_PT_VP9, OFFER_PT_RTX_VP9, {{0}}},
-    {"h264",
-     "H264",
-     OFFER_PT_H264,
-     OFFER_PT_RTX_H264,
-     {{"profile-level-id", "42e01f"},
-      {"level-asymmetry-allowed", "1"},
-      {"packetization-mode", "1"}}},
-    {"av1", "AV1", OFFER_PT_AV1, OFFER_PT_RTX_AV1, {{0}}},
+} all[CODEC_COUNT] = {
+    [CODEC_VP8] = {"VP8", OFFER_PT_VP8, OFFER_PT_RTX_VP8, {{0}}},
+    [CODEC_VP9] = {"VP9", OFFER_PT_VP9, OFFER_PT_RTX_VP9, {{0}}},
+    [CODEC_H264] = {"H264",
+                    OFFER_PT_H264,
+                    OFFER_PT_RTX_H264,
+                    {{"profile-level-id", "42e01f"},
+                     {"level-asymmetry-allowed", "1"},
+                     {"packetization-mode", "1"}}},
+    [CODEC_AV1] = {"AV1", OFFER_PT_AV1, OFFER_PT_RTX_AV1, {{0}}},
 };
-
-static const struct known *find(struct slice name)
-{
-    for (size_t i = 0; i < CODECS_MAX; i++)
-        if (slice_eq_nocase(name, slice_str(all[i].name)))
-            return &all[i];
-    return NULL;
-}
+static const struct codec_list only_vp8 = {.count = 1, .at = {CODEC_VP8}};
 
 void codecs_configure(struct realm *r, const char *words)
 {
-    struct slice rest = slice_str(words);
-    r->codec_count = 0;
-    while (rest.len > 0 && r->codec_count < CODECS_MAX) {
-        const struct known *codec = find(slice_trim(slice_cut(&rest, ' ')));
-        if (codec)
-            r->codecs[r->codec_count++] = (uint8_t)(codec - all);
-    }
-    if (r->codec_count == 0)
-        r->codecs[r->codec_count++] = 0;
+    r->codecs = codec_list_read(slice_str(words), ' ');
+    if (r->codecs.count == 0)
+        r->codecs = only_vp8;
 }
 
-static bool is_allowed(const struct realm *r, const struct known *codec)
+struct codec_list codecs_of_room(const struct realm *r, const struct room *room)
 {
-    for (size_t i = 0; i < r->codec_count; i++)
-        if (&all[r->codecs[i]] == codec)
-            return true;
-    return false;
+    struct codec_list both = codec_list_within(&room->codecs, &r->codecs);
+    return both.count > 0 ? both : r->codecs;
 }
 
-static void append(char out[CODECS_TEXT], const char *name)
+struct codec_list codecs_filter(const struct realm *r, const struct room *room,
+                                const struct codec_list *list)
 {
-    size_t len = strlen(out);
-    (void)snprintf(out + len, CODECS_TEXT - len, "%s%s", len > 0 ? "," : "", name); /* fits */
-}
-
-void codecs_list(const struct realm *r, char out[CODECS_TEXT])
-{
-    out[0] = '\0';
-    for (size_t i = 0; i < r->codec_count; i++)
-        append(out, all[r->codecs[i]].name);
-}
-
-void codecs_filter(const struct realm *r, struct slice list, char out[CODECS_TEXT])
-{
-    bool seen[CODECS_MAX] = {false};
-    out[0] = '\0';
-    while (list.len > 0) {
-        const struct known *codec = find(slice_trim(slice_cut(&list, ',')));
-        if (!codec || seen[codec - all] || !is_allowed(r, codec))
-            continue;
-        seen[codec - all] = true;
-        append(out, codec->name);
-    }
+    struct codec_list allowed = codecs_of_room(r, room);
+    struct codec_list both = codec_list_within(list, &allowed);
+    if (both.count > 0)
+        return both;
     /* Every browser has VP8; who has nothing that is allowed cannot take part anyway. */
-    if (!out[0])
-        append(out, is_allowed(r, &all[0]) ? all[0].name : all[r->codecs[0]].name);
+    return codec_list_within(&only_vp8, &allowed).count > 0
+               ? only_vp8
+               : (struct codec_list){.count = 1, .at = {allowed.at[0]}};
 }
 
 static void open_payload(struct xml_writer *w, unsigned id, const char *name)
@@ -109,12 +76,18 @@ static void put_codec(struct xml_writer *w, const struct known *codec, const str
     xml_close(w);
 }
 
-void codecs_offer(const struct realm *r, struct xml_writer *w, const struct caps *caps)
+/* The class's come first. The others stay within reach, so that it may choose anew while it goes
+ * on, but nobody lists them. */
+void codecs_offer(const struct realm *r, struct xml_writer *w, const struct occupant *o)
 {
-    for (size_t i = 0; i < r->codec_count; i++)
-        put_codec(w, &all[r->codecs[i]], caps);
+    struct codec_list first = codecs_of_room(r, o->room);
+    for (size_t i = 0; i < first.count; i++)
+        put_codec(w, &all[first.at[i]], &o->caps);
+    for (size_t i = 0; i < r->codecs.count; i++)
+        if (!codec_list_has(&first, (enum codec_id)r->codecs.at[i]))
+            put_codec(w, &all[r->codecs.at[i]], &o->caps);
     /* Layers of AV1 and H.264 are told nowhere else. */
-    if (is_allowed(r, find(SLICE("av1"))) || is_allowed(r, find(SLICE("h264"))))
+    if (codec_list_has(&r->codecs, CODEC_AV1) || codec_list_has(&r->codecs, CODEC_H264))
         offer_extension(w, OFFER_EXT_DEPENDENCY,
                         "https://aomediacodec.github.io/av1-rtp-spec/"
                         "#dependency-descriptor-rtp-header-extension");

@@ -2,6 +2,7 @@
 #ifndef ROOM_INNER_H
 #define ROOM_INNER_H
 
+#include "base/codec_list.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/profile.h"
@@ -11,8 +12,6 @@
 #include "xmpp/bucket.h"
 #include "xmpp/caps.h"
 
-#define CODECS_MAX 4
-#define CODECS_TEXT 32 /* all their names, by commas */
 #include "xmpp/ns.h"
 
 /* The worker's number is one base-36 digit of the ICE user name. */
@@ -139,6 +138,8 @@ struct occupant {
         bool understood;          /* and takes part */
         char acknowledged_by[32]; /* id of what we sent */
     } path;
+    struct codec_list codecs;     /* that it says it can show */
+    struct codec_list codec_type; /* likewise, the one that old clients name */
     struct source_set sources;
     struct told *told;
     size_t told_count;
@@ -211,6 +212,7 @@ struct room {
     char title[256];
     struct policy policy;
     enum profile profile;
+    struct codec_list codecs; /* none: all that are offered */
 
     /* Where somebody measures a line, alone with themselves: the end of it; 0: a class. */
     usec_t check_until;
@@ -268,8 +270,7 @@ struct event {
 
 struct realm {
     struct realm_config config;
-    uint8_t codecs[CODECS_MAX]; /* allowed, most preferred first; indices of codecs.c */
-    size_t codec_count;
+    struct codec_list codecs; /* offered, most preferred first */
     char muc[300];
     char focus_host[300];
     char focus_jid[300]; /* as named in the conference request's answer */
@@ -373,7 +374,7 @@ void presence_leave(struct realm *r, struct occupant *o, const struct departure 
 void presence_show(struct realm *r, struct occupant *o);
 void presence_build(struct realm *r, struct occupant *o);
 void presence_focus(struct realm *r, struct room *room, bool show);
-void presence_clean(struct realm *r, struct occupant *o, const struct xml_node *stanza);
+void presence_clean(struct occupant *o, const struct xml_node *stanza);
 void presence_read_info(struct occupant *o, const char *text);
 struct shown presence_shown(const struct occupant *o);
 
@@ -420,14 +421,15 @@ void offer_parameter(struct xml_writer *w, const char *name, const char *value);
 void offer_extension(struct xml_writer *w, unsigned id, const char *uri);
 
 /* codecs.c */
-/* Allowed codecs in order of preference, by blanks; unknown words are passed over, none is VP8. */
+/* Offered codecs in order of preference, by blanks; unknown words are passed over, none is VP8. */
 void codecs_configure(struct realm *r, const char *words);
-/* All that are allowed, by commas. */
-void codecs_list(const struct realm *r, char out[CODECS_TEXT]);
-/* Those of a member's own list that are allowed, in its order; never empty. */
-void codecs_filter(const struct realm *r, struct slice list, char out[CODECS_TEXT]);
-/* Payload types of all that are allowed, and the extension that they need. */
-void codecs_offer(const struct realm *r, struct xml_writer *w, const struct caps *caps);
+/* What the room's members may send, most preferred first; never empty. */
+struct codec_list codecs_of_room(const struct realm *r, const struct room *room);
+/* Those of a member's own list that are allowed in the room, in its order; never empty. */
+struct codec_list codecs_filter(const struct realm *r, const struct room *room,
+                                const struct codec_list *list);
+/* Payload types of all that the server allows, and the extension that they need. */
+void codecs_offer(const struct realm *r, struct xml_writer *w, const struct occupant *o);
 
 /* jingle.c */
 void jingle_iq(struct realm *r, struct session *s, struct occupant *o, const struct xml_node *iq);

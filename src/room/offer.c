@@ -107,7 +107,7 @@ static void put_description(struct realm *r, struct xml_writer *w, const struct 
     xml_open(w, "description", NS_JINGLE_RTP);
     xml_put_str(w, "media", video ? "video" : "audio");
     if (video)
-        codecs_offer(r, w, &o->caps);
+        codecs_offer(r, w, o);
     else
         put_audio(w, &o->caps, o->room->profile);
     if (o->caps.tcc)

@@ -127,15 +127,18 @@ static int save_room(const struct keeper *keeper, struct room *room)
 {
     char key[ROOM_NAME_MAX + 8];
     (void)snprintf(key, sizeof key, "room/%s", room->name); /* fits */
+    char codecs[CODEC_LIST_TEXT];
+    codec_list_print(&room->codecs, ' ', codecs);
     json_t *record = json_pack(
-        "{sb sb sb ss ss so si sI sb sb ss sI sb ss ss ss ss sO so so so}", "configured",
+        "{sb sb sb ss ss so si ss sI sb sb ss sI sb ss ss ss ss sO so so so}", "configured",
         room->configured, "open", room->open, "guests", room->guests, "class", room->class_id,
         "title", room->title, "policy", policy_json(&room->policy), "profile", (int)room->profile,
-        "check", (json_int_t)room->check_until, "requested", room->requested, "ran", room->ran,
-        "meeting", room->meeting, "created", (json_int_t)room->created_ms, "paired", room->paired,
-        "conference", room->conference, "password", room->password, "subject", room->subject,
-        "subject_by", room->subject_by, "metadata", room->metadata, "history", history_json(room),
-        "recording", recording_json(&room->recording), "bans", bans_json(room));
+        "codecs", codecs, "check", (json_int_t)room->check_until, "requested", room->requested,
+        "ran", room->ran, "meeting", room->meeting, "created", (json_int_t)room->created_ms,
+        "paired", room->paired, "conference", room->conference, "password", room->password,
+        "subject", room->subject, "subject_by", room->subject_by, "metadata", room->metadata,
+        "history", history_json(room), "recording", recording_json(&room->recording), "bans",
+        bans_json(room));
     if (record && room->placed) {
         int failed = json_object_set_new(record, "worker", json_integer(room->worker));
         failed |= json_object_set_new(record, "boot", json_string(room->boot));
@@ -171,6 +174,7 @@ static void load_room(struct realm *r, struct slice name, json_t *record)
     room->created_ms = get_int(record, "created");
     policy_load(json_object_get(record, "policy"), &room->policy);
     room->profile = profile_load(json_object_get(record, "profile"));
+    room->codecs = codec_list_read(slice_str(get(record, "codecs")), ' ');
     (void)map_del(r->by_conference, slice_str(room->conference)); /* put again below */
     GET_STRING(record, "conference", room->conference);
     if (map_put(r->by_conference, slice_str(room->conference), room) != 0)
@@ -306,17 +310,20 @@ static void caps_load(struct occupant *o, json_t *json)
 static int save_member(const struct keeper *keeper, const struct occupant *o)
 {
     char key[ROOM_NAME_MAX + 32];
+    char codecs[CODEC_LIST_TEXT], type[CODEC_LIST_TEXT];
     (void)snprintf(key, sizeof key, "member/%s/%s", o->room->name, o->nick); /* fits */
+    codec_list_print(&o->codecs, ' ', codecs);
+    codec_list_print(&o->codec_type, ' ', type);
     return put_json(keeper, key,
-                    json_pack("{sI ss sI sb ss ss ss* so so sb sb so so so so ss sO}", "session",
-                              (json_int_t)o->session->handle, "stay", o->stay, "joined",
+                    json_pack("{sI ss sI sb ss ss ss* ss ss so so sb sb so so so so ss sO}",
+                              "session", (json_int_t)o->session->handle, "stay", o->stay, "joined",
                               (json_int_t)o->joined_at, "granted", o->granted, "name", o->name,
                               "children", o->children ? o->children : "", "info", o->source_info,
-                              "caps", caps_json(o), "jingle", jingle_json(o), "hand", o->shown.hand,
-                              "encrypted", o->shown.encrypted, "muted", flags_json(o->shown.muted),
-                              "silenced", flags_json(o->silenced), "obeyed", flags_json(o->obeyed),
-                              "types", types_json(o), "channel", o->channel_pwd, "wishes",
-                              o->wishes));
+                              "codecs", codecs, "codec_type", type, "caps", caps_json(o), "jingle",
+                              jingle_json(o), "hand", o->shown.hand, "encrypted",
+                              o->shown.encrypted, "muted", flags_json(o->shown.muted), "silenced",
+                              flags_json(o->silenced), "obeyed", flags_json(o->obeyed), "types",
+                              types_json(o), "channel", o->channel_pwd, "wishes", o->wishes));
 }
 
 static void load_member(struct realm *r, struct slice path, json_t *record)
@@ -345,6 +352,8 @@ static void load_member(struct realm *r, struct slice path, json_t *record)
     types_load(o, json_object_get(record, "types"));
     if (json_is_string(json_object_get(record, "info")))
         presence_read_info(o, get(record, "info"));
+    o->codecs = codec_list_read(slice_str(get(record, "codecs")), ' ');
+    o->codec_type = codec_list_read(slice_str(get(record, "codec_type")), ' ');
     caps_load(o, json_object_get(record, "caps"));
     jingle_load(o, json_object_get(record, "jingle"));
     GET_STRING(record, "channel", o->channel_pwd);

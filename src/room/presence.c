@@ -81,6 +81,25 @@ static void put_permissions(struct xml_writer *w, const struct occupant *o)
     xml_close(w);
 }
 
+static void put_codec_list(const struct realm *r, struct xml_writer *w, const struct occupant *o,
+                           const char *name, const struct codec_list *said)
+{
+    char text[CODEC_LIST_TEXT];
+    struct codec_list list = codecs_filter(r, o->room, said);
+    codec_list_print(&list, ',', text);
+    xml_leaf(w, name, NS_CLIENT, slice_str(text));
+}
+
+/* Others choose their codec from these lists: they may hold nothing that the class does not use.
+ * Who has none is not passed over. */
+static void put_codecs(const struct realm *r, struct xml_writer *w, const struct occupant *o)
+{
+    if (o->codecs.count > 0 || o->codec_type.count == 0)
+        put_codec_list(r, w, o, "jitsi_participant_codecList", &o->codecs);
+    if (o->codec_type.count > 0)
+        put_codec_list(r, w, o, "jitsi_participant_codecType", &o->codec_type);
+}
+
 /* The client takes the first <x/> away before it looks at the rest. */
 static void write_presence(struct realm *r, const struct occupant *o, bool self)
 {
@@ -99,6 +118,7 @@ static void write_presence(struct realm *r, const struct occupant *o, bool self)
     if (self)
         put_permissions(w, o);
     xml_raw(w, slice_str(o->children));
+    put_codecs(r, w, o);
     xml_close(w);
 }
 
@@ -138,9 +158,10 @@ void presence_show(struct realm *r, struct occupant *o)
 void presence_focus(struct realm *r, struct room *room, bool show)
 {
     char created[24];
-    char codecs[CODECS_TEXT];
+    char codecs[CODEC_LIST_TEXT];
+    struct codec_list allowed = codecs_of_room(r, room);
     (void)snprintf(created, sizeof created, "%lld", (long long)room->created_ms); /* fits */
-    codecs_list(r, codecs); /* members, alone or not, send nothing else */
+    codec_list_print(&allowed, ',', codecs); /* members, alone or not, send nothing else */
     const char *const properties[][2] = {{"created-ms", created},
                                          {"support-terminate-restart", "true"},
                                          {"bridge-count", "1"},
@@ -232,29 +253,15 @@ static bool says(const struct xml_node *c, const char *word)
     return slice_eq_str(slice_trim(xml_text(c)), word);
 }
 
-static bool lists_codecs(const struct xml_node *c)
+static bool read_codecs(struct occupant *o, const struct xml_node *c)
 {
-    return slice_eq_str(c->name, "jitsi_participant_codecList") ||
-           slice_eq_str(c->name, "jitsi_participant_codecType");
-}
-
-/* Others choose their codec from these lists: they may hold nothing that was not offered. Who has
- * none is not passed over. */
-static void put_codecs(const struct realm *r, struct xml_writer *w, const struct xml_node *stanza)
-{
-    char codecs[CODECS_TEXT];
-    bool any = false;
-    for (const struct xml_node *c = stanza->first; c; c = c->next) {
-        if (!lists_codecs(c))
-            continue;
-        any = true;
-        codecs_filter(r, xml_text(c), codecs);
-        buf_printf(w->out, "<%.*s>%s</%.*s>", SLICE_ARG(c->name), codecs, SLICE_ARG(c->name));
-    }
-    if (any)
-        return;
-    codecs_filter(r, slice_of(NULL, 0), codecs);
-    buf_printf(w->out, "<jitsi_participant_codecList>%s</jitsi_participant_codecList>", codecs);
+    if (slice_eq_str(c->name, "jitsi_participant_codecList"))
+        o->codecs = codec_list_read(xml_text(c), ',');
+    else if (slice_eq_str(c->name, "jitsi_participant_codecType"))
+        o->codec_type = codec_list_read(xml_text(c), ',');
+    else
+        return false;
+    return true;
 }
 
 /* Elements that we read; true: it is not to be copied. */
@@ -272,8 +279,8 @@ static bool read_child(struct occupant *o, const struct xml_node *c)
         free(text);
         return true;
     }
-    if (lists_codecs(c))
-        return true; /* put_codecs has it */
+    if (read_codecs(o, c))
+        return true;
     if (slice_eq_str(c->name, "c")) {
         (void)slice_copy(xml_get(c, "ver"), o->ver, sizeof o->ver);    /* a cut one hits nothing */
         (void)slice_copy(xml_get(c, "node"), o->node, sizeof o->node); /* likewise */
@@ -289,17 +296,17 @@ static bool read_child(struct occupant *o, const struct xml_node *c)
     return false;
 }
 
-void presence_clean(struct realm *r, struct occupant *o, const struct xml_node *stanza)
+void presence_clean(struct occupant *o, const struct xml_node *stanza)
 {
     struct buf markup;
     struct xml_writer w;
     buf_init(&markup, PRESENCE_MAX * 2);
     xml_writer_init(&w, &markup);
     o->shown.hand = o->shown.encrypted = false;
+    o->codecs.count = o->codec_type.count = 0;
     for (const struct xml_node *c = stanza->first; c; c = c->next)
         if (c->name.len > 0 && !is_forged(c) && !is_withheld(o, c) && !read_child(o, c))
             xml_copy(&w, c);
-    put_codecs(r, &w, stanza);
     buf_add_byte(&markup, 0);
     if (!markup.failed)
         replace_string(&o->children, strndup((char *)markup.data, markup.len));
@@ -394,7 +401,7 @@ static void update(struct realm *r, struct occupant *o, const struct xml_node *s
     struct shown before = o->shown;
     char old_name[sizeof o->name];
     memcpy(old_name, o->name, sizeof old_name);
-    presence_clean(r, o, stanza);
+    presence_clean(o, stanza);
     notice_unmute(o, &before);
     hush(r, o, &before);
     tell_feed(r, o, &before, old_name);
@@ -451,7 +458,7 @@ static void join(struct realm *r, struct session *s, struct room *room,
     for (size_t i = 0; i < MEDIA_KINDS; i++)
         o->shown.muted[i] = i == MEDIA_DESKTOP;
     (void)copy_string(o->name, sizeof o->name, s->token.name); /* a long one is cut */
-    presence_clean(r, o, stanza);
+    presence_clean(o, stanza);
     presence_build(r, o);
     room->ran = true;
     room->paired |= room->count > 1;
@@ -517,7 +524,7 @@ static void available(struct realm *r, struct session *s, const struct xml_node 
         refuse(r, s, stanza, "cancel", "policy-violation", "presence is too large");
     } else if (o && o->room == room && slice_eq_str(nick, o->nick)) {
         if (joining) {
-            presence_clean(r, o, stanza);
+            presence_clean(o, stanza);
             presence_build(r, o);
             welcome(r, o);
             show_others(r, o);

@@ -116,6 +116,19 @@ static void take_profile(struct realm *r, struct room *room, json_t *message)
     metadata_send(r, room, NULL);
 }
 
+static void take_codecs(struct realm *r, struct room *room, json_t *message)
+{
+    struct codec_list before = codecs_of_room(r, room);
+    room->codecs = codec_list_read(slice_str(field(message, "codecs")), ' ');
+    struct codec_list now = codecs_of_room(r, room);
+    if (memcmp(&before, &now, sizeof now) == 0 || room->count == 0)
+        return;
+    /* The lists first: who hears what is allowed looks at them at once. */
+    LIST_EACH(node, &room->occupants)
+    presence_show(r, LIST_ITEM(node, struct occupant, link));
+    presence_focus(r, room, true);
+}
+
 static int room_in(struct realm *r, json_t *message)
 {
     struct room *room = named_room(r, message, true);
@@ -128,6 +141,7 @@ static int room_in(struct realm *r, json_t *message)
     (void)copy_string(room->title, sizeof room->title, field(message, "title"));       /* cut */
     room->policy = read_policy(json_object_get(message, "policy"));
     take_profile(r, room, message);
+    take_codecs(r, room, message);
     room_unsaved(r, room);
     if (!room->open) {
         room_end(r, room);

@@ -843,16 +843,16 @@ static void administers_people(void **state)
     assert_true(json_is_false(bench_at(b->json, "organisation.policy.pupils.screen")));
 }
 
-/* The profile that signal was told for the class, last. */
-static const char *told_profile(struct bench *b)
+/* What signal was told of the class, last. */
+static const char *told(struct bench *b, const char *key)
 {
-    const char *found = "";
+    const char *found = "nothing";
     size_t i;
     json_t *frame;
     json_array_foreach(b->frames, i, frame)
     {
-        const char *word = bench_text(frame, "payload.profile");
-        found = *word ? word : found;
+        json_t *value = json_object_get(bench_at(frame, "payload"), key);
+        found = value ? json_string_value(value) : found;
     }
     return found;
 }
@@ -868,21 +868,21 @@ static void classes_follow_the_organisations_profile(void **state)
     const char *class = text("/api/classes/%s", bench_text(b->json, "id"));
     const char *open = text("%s/open", class);
     assert_int_equal(ask(&s->teacher, "POST", open, NULL), 200);
-    assert_string_equal(told_profile(b), "rich");
+    assert_string_equal(told(b, "profile"), "rich");
     assert_int_equal(ask(&s->admin, "PATCH", "/api/organisation", "{\"profile\":\"light\"}"), 200);
     assert_string_equal(bench_text(b->json, "profile"), "light");
-    assert_string_equal(told_profile(b), "light");
+    assert_string_equal(told(b, "profile"), "light");
     /* An own one holds whatever the organisation says, until it is given up. */
     assert_int_equal(ask(&s->teacher, "PATCH", class, "{\"profile\":\"voice\"}"), 200);
     assert_string_equal(bench_text(b->json, "profile"), "voice");
-    assert_string_equal(told_profile(b), "voice");
+    assert_string_equal(told(b, "profile"), "voice");
     assert_int_equal(ask(&s->admin, "PATCH", "/api/organisation", "{\"profile\":\"normal\"}"), 200);
-    assert_string_equal(told_profile(b), "voice");
+    assert_string_equal(told(b, "profile"), "voice");
     assert_int_equal(ask(&s->teacher, "PATCH", class, "{\"title\":\"Sums 2\"}"), 200);
     assert_string_equal(bench_text(b->json, "profile"), "voice");
     assert_int_equal(ask(&s->teacher, "PATCH", class, "{\"profile\":null}"), 200);
     assert_true(json_is_null(bench_at(b->json, "profile")));
-    assert_string_equal(told_profile(b), "normal");
+    assert_string_equal(told(b, "profile"), "normal");
     assert_int_equal(ask(&s->teacher, "PATCH", class, "{\"profile\":\"cinema\"}"), 422);
     assert_int_equal(ask(&s->teacher, "PATCH", class, "{\"profile\":3}"), 422);
     assert_int_equal(ask(&s->teacher, "PATCH", "/api/organisation", "{\"profile\":\"rich\"}"), 403);
@@ -893,6 +893,43 @@ static void classes_follow_the_organisations_profile(void **state)
     assert_int_equal(ask(&s->admin, "GET", "/api/audit", NULL), 200);
     assert_string_equal(bench_text(b->json, "entries.0.action"), "class-create");
     assert_string_equal(bench_text(b->json, "entries.1.action"), "class-change");
+}
+
+static void classes_follow_the_organisations_codecs(void **state)
+{
+    struct school *s = *state;
+    struct bench *b = &s->bench;
+    assert_int_equal(ask(&s->admin, "GET", "/api/me", NULL), 200);
+    assert_true(json_is_null(bench_at(b->json, "organisation.codecs")));
+    assert_int_equal(ask(&s->teacher, "POST", "/api/classes", "{\"title\":\"Sums\"}"), 201);
+    assert_true(json_is_null(bench_at(b->json, "codecs")));
+    const char *class = text("/api/classes/%s", bench_text(b->json, "id"));
+    assert_int_equal(ask(&s->teacher, "POST", text("%s/open", class), NULL), 200);
+    assert_string_equal(told(b, "codecs"), "");
+    const char *org = "/api/organisation";
+    assert_int_equal(ask(&s->admin, "PATCH", org, "{\"codecs\":\"h264 vp8\"}"), 200);
+    assert_string_equal(bench_text(b->json, "codecs"), "h264 vp8");
+    assert_string_equal(told(b, "codecs"), "h264 vp8");
+    assert_int_equal(ask(&s->admin, "PATCH", org, "{\"profile\":\"light\"}"), 200);
+    assert_string_equal(bench_text(b->json, "codecs"), "h264 vp8");
+    /* Own ones hold whatever the organisation says, until they are given up. */
+    assert_int_equal(ask(&s->teacher, "PATCH", class, "{\"codecs\":\"av1 vp9 vp8\"}"), 200);
+    assert_string_equal(bench_text(b->json, "codecs"), "av1 vp9 vp8");
+    assert_int_equal(ask(&s->admin, "PATCH", org, "{\"codecs\":null}"), 200);
+    assert_true(json_is_null(bench_at(b->json, "codecs")));
+    assert_string_equal(told(b, "codecs"), "av1 vp9 vp8");
+    assert_int_equal(ask(&s->teacher, "PATCH", class, "{\"title\":\"Sums 2\"}"), 200);
+    assert_string_equal(bench_text(b->json, "codecs"), "av1 vp9 vp8");
+    assert_int_equal(ask(&s->teacher, "PATCH", class, "{\"codecs\":null}"), 200);
+    assert_true(json_is_null(bench_at(b->json, "codecs")));
+    assert_string_equal(told(b, "codecs"), "");
+    static const char *const wrong[] = {"\"h264\"", "\"\"", "\"vp8 theora\"", "[\"vp8\"]", "3"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_int_equal(ask(&s->teacher, "PATCH", class, text("{\"codecs\":%s}", wrong[i])), 422);
+    assert_int_equal(ask(&s->teacher, "PATCH", org, "{\"codecs\":\"vp8\"}"), 403);
+    assert_int_equal(
+        ask(&s->teacher, "POST", "/api/classes", "{\"title\":\"Words\",\"codecs\":\"vp8\"}"), 201);
+    assert_string_equal(bench_text(b->json, "codecs"), "vp8");
 }
 
 static void courses_bring_their_people(void **state)
@@ -1010,6 +1047,7 @@ int main(void)
         T(takes_in_unknown_recordings),
         T(administers_people),
         T(classes_follow_the_organisations_profile),
+        T(classes_follow_the_organisations_codecs),
         T(courses_bring_their_people),
         cmocka_unit_test(demo_is_ready_and_stays),
         cmocka_unit_test(a_configured_name_wins),

@@ -195,6 +195,25 @@ int field_profile(struct call *call, const char *name, bool *ret_own, enum profi
     return 0;
 }
 
+int field_codecs(struct call *call, const char *name, bool *ret_own, struct codec_list *ret_codecs)
+{
+    json_t *value = json_object_get(call->json, name);
+    if (!value)
+        return 0;
+    const char *words = json_string_value(value);
+    if (!json_is_null(value) && (!words || codec_list_parse(slice_str(words), ret_codecs)))
+        return refuse(call, name, "These are vp8 and others of vp9, h264 and av1, by blanks.");
+    *ret_own = words != NULL;
+    return 0;
+}
+
+json_t *codec_list_json(const struct codec_list *codecs)
+{
+    char words[CODEC_LIST_TEXT];
+    codec_list_print(codecs, ' ', words);
+    return codecs->count > 0 ? json_string(words) : json_null();
+}
+
 int field_when(struct call *call, const char *name, msec_t *ret_when, bool *ret_found)
 {
     json_t *value = json_object_get(call->json, name);

@@ -106,6 +106,11 @@ int field_text(struct call *call, const char *name, char ret_text[TEXT_SIZE],
 /* *ret_own: whether it is named rather than null, which stands for somebody else's. */
 int field_profile(struct call *call, const char *name, bool *ret_own,
                   enum profile *ret_profile) MUST_USE;
+/* Likewise, by blanks. */
+int field_codecs(struct call *call, const char *name, bool *ret_own,
+                 struct codec_list *ret_codecs) MUST_USE;
+/* The other way: null when there are none. New reference. */
+json_t *codec_list_json(const struct codec_list *codecs);
 int field_bool(struct call *call, const char *name, bool *ret_value, bool *ret_found) MUST_USE;
 /* null makes it 0. */
 int field_when(struct call *call, const char *name, msec_t *ret_when, bool *ret_found) MUST_USE;

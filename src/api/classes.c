@@ -61,13 +61,14 @@ static json_t *class_json(struct call *call, const struct class *class)
     if (attendance_present(sql, class->id, &present) ||
         class_may_manage(sql, class->id, &call->session.person, &may))
         return NULL;
-    return json_pack("{s:s,s:s,s:o,s:s,s:s,s:o,s:o,s:o,s:b,s:o,s:o,s:s?,s:b,s:I}", "id", class->id,
-                     "title", class->title, "course", course_json(class), "room", class->room,
-                     "state", states[class->state], "startsAt", when_json(class->starts_at),
-                     "endsAt", when_json(class->ends_at), "teachers",
+    return json_pack("{s:s,s:s,s:o,s:s,s:s,s:o,s:o,s:o,s:b,s:o,s:o,s:s?,s:o,s:b,s:I}", "id",
+                     class->id, "title", class->title, "course", course_json(class), "room",
+                     class->room, "state", states[class->state], "startsAt",
+                     when_json(class->starts_at), "endsAt", when_json(class->ends_at), "teachers",
                      people_json(sql, class->id, true), "guests", (int)class->guests, "guestLink",
                      link_json(call, class), "policy", policy_json(class->policy), "profile",
-                     class->own_profile ? profile_name(class->profile) : NULL, "mayManage",
+                     class->own_profile ? profile_name(class->profile) : NULL, "codecs",
+                     class->own_codecs ? codec_list_json(&class->codecs) : json_null(), "mayManage",
                      (int)may, "present", (json_int_t)present);
 }
 
@@ -144,6 +145,8 @@ static int read_class(struct call *call, struct class *class)
         err = read_policy(call, &class->policy);
     if (!err)
         err = field_profile(call, "profile", &class->own_profile, &class->profile);
+    if (!err)
+        err = field_codecs(call, "codecs", &class->own_codecs, &class->codecs);
     if (!err && class->ends_at && class->starts_at && class->ends_at <= class->starts_at) {
         err = call_fail_field(call, "endsAt", "A class ends after it begins.");
         return err ? err : ERR_FORMAT;

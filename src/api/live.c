@@ -51,11 +51,13 @@ int live_class(struct api *api, const struct class *class)
 {
     if (class->state != CLASS_OPEN)
         return send_frame(api, API_ROOM_GONE, 0, json_pack("{s:s}", "room", class->room));
+    char codecs[CODEC_LIST_TEXT];
+    codec_list_print(&class->codecs, ' ', codecs);
     return send_frame(api, API_ROOM, 0,
-                      json_pack("{s:s,s:s,s:s,s:b,s:b,s:s,s:o}", "room", class->room, "class",
+                      json_pack("{s:s,s:s,s:s,s:b,s:b,s:s,s:s,s:o}", "room", class->room, "class",
                                 class->id, "title", class->title, "open", 1, "guests",
                                 (int)class->guests, "profile", profile_name(class->profile),
-                                "policy", policy_json(class->policy)));
+                                "codecs", codecs, "policy", policy_json(class->policy)));
 }
 
 static int send_class(void *arg, const struct class *class)

@@ -228,6 +228,11 @@ int api_organisation_change(struct call *call)
         err = field_text(call, "name", organisation.name, NULL);
     if (!err)
         err = field_profile(call, "profile", &named, &organisation.profile);
+    named = organisation.codecs.count > 0;
+    if (!err)
+        err = field_codecs(call, "codecs", &named, &organisation.codecs);
+    if (!named)
+        organisation.codecs.count = 0;
     if (!err)
         err = organisation_update(call->api->sql, &organisation);
     if (!err)
@@ -236,9 +241,10 @@ int api_organisation_change(struct call *call)
         err = live_classes(call->api);
     return err ? err
                : call_json(call, 200,
-                           json_pack("{s:s,s:s,s:s}", "id", organisation.id, "name",
+                           json_pack("{s:s,s:s,s:s,s:o}", "id", organisation.id, "name",
                                      organisation.name, "profile",
-                                     profile_name(organisation.profile)));
+                                     profile_name(organisation.profile), "codecs",
+                                     codec_list_json(&organisation.codecs)));
 }
 
 static int add_entry(void *arg, const struct audit_entry *entry, const char *hash)

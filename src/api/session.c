@@ -31,11 +31,12 @@ static json_t *me_json(struct call *call, const char *csrf, const char *next)
     struct organisation organisation;
     if (organisation_find(call->api->sql, &organisation))
         return NULL;
-    return json_pack("{s:{s:s,s:s,s:s,s:s,s:s,s:b},s:{s:s,s:s,s:s,s:o},s:s,s:s*}", "user", "id",
+    return json_pack("{s:{s:s,s:s,s:s,s:s,s:s,s:b},s:{s:s,s:s,s:s,s:o,s:o},s:s,s:s*}", "user", "id",
                      me->id, "name", me->name, "account", me->account, "role", role_name(me->role),
                      "language", me->language, "mustChangePassword", (int)me->must_change,
                      "organisation", "id", organisation.id, "name", organisation.name, "profile",
-                     profile_name(organisation.profile), "policy", policy_json(POLICY_DEFAULT),
+                     profile_name(organisation.profile), "codecs",
+                     codec_list_json(&organisation.codecs), "policy", policy_json(POLICY_DEFAULT),
                      "csrf", csrf, "next", next);
 }
 

@@ -4,7 +4,8 @@
 
 #define CLASS_COLUMNS                                                                              \
     "c.id, c.course, k.title, c.room, c.title, c.state, c.starts_at, c.ends_at, c.guests, "        \
-    "c.policy, c.profile IS NOT NULL, COALESCE(c.profile, o.profile)"
+    "c.policy, c.profile IS NOT NULL, COALESCE(c.profile, o.profile), "                            \
+    "c.codecs IS NOT NULL, COALESCE(c.codecs, o.codecs)"
 #define CLASS_FROM                                                                                 \
     " FROM class c JOIN organisation o ON o.id=c.organisation"                                     \
     " LEFT JOIN course k ON k.id=c.course WHERE c.deleted=0"
@@ -28,6 +29,8 @@ static void read_class(struct sql_rows *rows, struct class *ret_class)
         .policy = (uint32_t)sql_get_num(rows, 9),
         .own_profile = sql_get_num(rows, 10) != 0,
         .profile = profile_stored(sql_get_num(rows, 11)),
+        .own_codecs = sql_get_num(rows, 12) != 0,
+        .codecs = codecs_stored(rows, 13),
     };
     sql_get_str(rows, 0, ret_class->id, ID_SIZE);
     sql_get_str(rows, 1, ret_class->course, ID_SIZE);
@@ -39,6 +42,12 @@ static void read_class(struct sql_rows *rows, struct class *ret_class)
 static struct sql_value profile_value(const struct class *class)
 {
     return class->own_profile ? sql_num(class->profile) : sql_str(NULL);
+}
+
+static struct sql_value codecs_value(const struct class *class, char text[CODEC_LIST_TEXT])
+{
+    codec_list_print(&class->codecs, ' ', text);
+    return sql_str(class->own_codecs ? text : NULL);
 }
 
 /* Twelve letters and digits that are hard to confuse, in groups: 2^60 rooms. Jitsi's clients write
@@ -60,19 +69,21 @@ static void new_room(char ret_room[ROOM_SIZE])
 int class_create(struct sql *sql, struct class *class, msec_t now)
 {
     struct class made = *class;
+    char codecs[CODEC_LIST_TEXT];
     made.state = CLASS_PLANNED;
     id_new('c', made.id);
     new_room(made.room);
     int err = sql_exec(
         sql,
         "INSERT INTO class(id, organisation, course, room, title, state, starts_at, ends_at,"
-        " guests, policy, created_at, profile)"
-        " SELECT ?1, id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
+        " guests, policy, created_at, profile, codecs)"
+        " SELECT ?1, id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12"
         " FROM organisation ORDER BY created_at LIMIT 1",
         SQL_VALUES(sql_str(made.id), sql_str(made.course[0] ? made.course : NULL),
                    sql_str(made.room), sql_str(made.title), sql_num(made.state),
                    sql_time(made.starts_at), sql_time(made.ends_at), sql_num(made.guests),
-                   sql_num(made.policy), sql_num(now), profile_value(&made)));
+                   sql_num(made.policy), sql_num(now), profile_value(&made),
+                   codecs_value(&made, codecs)));
     if (!err)
         *class = made;
     return err;
@@ -102,13 +113,14 @@ int class_by_room(struct sql *sql, const char *room, struct class *ret_class)
 
 int class_update(struct sql *sql, const struct class *class)
 {
-    int err =
-        sql_exec(sql,
-                 "UPDATE class SET title=?2, state=?3, starts_at=?4, ends_at=?5, guests=?6,"
-                 " policy=?7, profile=?8 WHERE id=?1 AND deleted=0",
-                 SQL_VALUES(sql_str(class->id), sql_str(class->title), sql_num(class->state),
-                            sql_time(class->starts_at), sql_time(class->ends_at),
-                            sql_num(class->guests), sql_num(class->policy), profile_value(class)));
+    char codecs[CODEC_LIST_TEXT];
+    int err = sql_exec(sql,
+                       "UPDATE class SET title=?2, state=?3, starts_at=?4, ends_at=?5, guests=?6,"
+                       " policy=?7, profile=?8, codecs=?9 WHERE id=?1 AND deleted=0",
+                       SQL_VALUES(sql_str(class->id), sql_str(class->title), sql_num(class->state),
+                                  sql_time(class->starts_at), sql_time(class->ends_at),
+                                  sql_num(class->guests), sql_num(class->policy),
+                                  profile_value(class), codecs_value(class, codecs)));
     return !err && sql_changes(sql) == 0 ? ERR_NOT_FOUND : err;
 }
 

@@ -33,18 +33,21 @@ struct class
     msec_t ends_at;
     bool guests;
     uint32_t policy;
-    bool own_profile;     /* else it follows the organisation */
-    enum profile profile; /* that holds */
+    bool own_profile;         /* else it follows the organisation */
+    enum profile profile;     /* that holds */
+    bool own_codecs;          /* likewise */
+    struct codec_list codecs; /* that hold; none: as the server is set up */
 };
 
 typedef int (*class_visit)(void *arg, const struct class *class);
 
-/* Stores course, title, times, guests, policy and an own profile; fills id and room. */
+/* Stores course, title, times, guests, policy and an own profile and codecs; fills id and room. */
 int class_create(struct sql *sql, struct class *class, msec_t now) MUST_USE;
 /* ERR_NOT_FOUND. */
 int class_find(struct sql *sql, const char *id, struct class *ret_class) MUST_USE;
 int class_by_room(struct sql *sql, const char *room, struct class *ret_class) MUST_USE;
-/* Stores title, times, guests, policy, state and an own profile or that there is none. */
+/* Stores title, times, guests, policy, state and an own profile and codecs or that there
+ * are none. */
 int class_update(struct sql *sql, const struct class *class) MUST_USE;
 int class_delete(struct sql *sql, const char *id) MUST_USE;
 /* Open ones first, then the latest. `viewer` NULL or an administrator: all; else those the person

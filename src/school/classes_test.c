@@ -46,11 +46,15 @@ static void keeps_what_was_stored(void **state)
     assert_int_equal(found.policy, 7);
     assert_false(found.own_profile);
     assert_int_equal(found.profile, PROFILE_RICH);
+    assert_true(!found.own_codecs && found.codecs.count == 0);
+    found.own_codecs = true;
+    found.codecs = codec_list_read(SLICE("h264 vp8"), ' ');
     found.starts_at = 0;
     found.state = CLASS_OPEN;
     assert_int_equal(class_update(sql, &found), 0);
     assert_int_equal(class_find(sql, made.id, &found), 0);
     assert_true(found.starts_at == 0 && found.state == CLASS_OPEN);
+    assert_true(found.own_codecs && found.codecs.count == 2 && found.codecs.at[0] == CODEC_H264);
     int open = 0;
     assert_int_equal(class_each_open(sql, count, &open), 0);
     assert_int_equal(open, 1);

@@ -16,15 +16,16 @@ static int one_person(struct sql_rows **rows, int err, struct person *ret_person
 int organisation_find(struct sql *sql, struct organisation *ret_organisation)
 {
     struct sql_rows *rows = NULL;
-    int err =
-        sql_query(sql, "SELECT id, name, profile FROM organisation ORDER BY created_at LIMIT 1",
-                  SQL_NONE, &rows);
+    int err = sql_query(
+        sql, "SELECT id, name, profile, codecs FROM organisation ORDER BY created_at LIMIT 1",
+        SQL_NONE, &rows);
     if (!err)
         err = sql_next(rows);
     if (err == 1) {
         sql_get_str(rows, 0, ret_organisation->id, ID_SIZE);
         sql_get_str(rows, 1, ret_organisation->name, TEXT_SIZE);
         ret_organisation->profile = profile_stored(sql_get_num(rows, 2));
+        ret_organisation->codecs = codecs_stored(rows, 3);
     }
     sql_end(&rows);
     return err == 1 ? 0 : err == 0 ? ERR_NOT_FOUND : err;
@@ -45,8 +46,11 @@ int organisation_create(struct sql *sql, const char *name, msec_t now,
 
 int organisation_update(struct sql *sql, const struct organisation *organisation)
 {
-    return sql_exec(sql, "UPDATE organisation SET name=?1, profile=?2",
-                    SQL_VALUES(sql_str(organisation->name), sql_num(organisation->profile)));
+    char codecs[CODEC_LIST_TEXT];
+    codec_list_print(&organisation->codecs, ' ', codecs);
+    return sql_exec(
+        sql, "UPDATE organisation SET name=?1, profile=?2, codecs=?3",
+        SQL_VALUES(sql_str(organisation->name), sql_num(organisation->profile), sql_str(codecs)));
 }
 
 int account_clean(struct slice typed, char ret_account[ACCOUNT_SIZE])

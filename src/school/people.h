@@ -12,7 +12,8 @@
 struct organisation {
     char id[ID_SIZE];
     char name[TEXT_SIZE];
-    enum profile profile; /* of classes that say nothing else */
+    enum profile profile;     /* of classes that say nothing else, as are: */
+    struct codec_list codecs; /* none: as the server is set up */
 };
 
 struct person {
@@ -32,7 +33,7 @@ typedef int (*person_visit)(void *arg, const struct person *person);
 int organisation_find(struct sql *sql, struct organisation *ret_organisation) MUST_USE;
 int organisation_create(struct sql *sql, const char *name, msec_t now,
                         struct organisation *ret_organisation) MUST_USE;
-/* Stores name and profile. */
+/* Stores name, profile and codecs. */
 int organisation_update(struct sql *sql, const struct organisation *organisation) MUST_USE;
 
 /* Lower case; 2 to 64 of a-z 0-9 . _ - + @. ERR_FORMAT. */

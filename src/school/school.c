@@ -29,6 +29,13 @@ enum profile profile_stored(int64_t number)
     return number >= 0 && number < PROFILES ? (enum profile)number : PROFILE_RICH;
 }
 
+struct codec_list codecs_stored(struct sql_rows *rows, int column)
+{
+    char words[CODEC_LIST_TEXT];
+    sql_get_str(rows, column, words, sizeof words);
+    return codec_list_read(slice_str(words), ' ');
+}
+
 void id_new(char letter, char ret_id[ID_SIZE])
 {
     ret_id[0] = letter;

@@ -3,6 +3,7 @@
 #ifndef SCHOOL_SCHOOL_H
 #define SCHOOL_SCHOOL_H
 
+#include "base/codec_list.h"
 #include "base/err.h"
 #include "base/profile.h"
 #include "base/slice.h"
@@ -32,6 +33,8 @@ int role_parse(const char *name, enum role *ret_role) MUST_USE;
 
 /* Out of the database: what is none is the one without ceilings. */
 enum profile profile_stored(int64_t number);
+/* Likewise: names that are none are passed over. */
+struct codec_list codecs_stored(struct sql_rows *rows, int column);
 
 /* A new random id: the letter and 20 letters and digits. */
 void id_new(char letter, char ret_id[ID_SIZE]);

@@ -84,6 +84,11 @@ static const char *const steps[] = {
      * class without its own follows the organisation. */
     ("ALTER TABLE organisation ADD COLUMN profile INTEGER NOT NULL DEFAULT 3;"
      "ALTER TABLE class ADD COLUMN profile INTEGER;"),
+
+    /* 5: which video codecs classes use (base/codec_list.h); '': those of the server's settings. A
+     * class without its own follows the organisation. */
+    ("ALTER TABLE organisation ADD COLUMN codecs TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE class ADD COLUMN codecs TEXT;"),
 };
 
 int64_t schema_version_known(void)

@@ -14,8 +14,8 @@ export interface User {
 
 export interface Me {
   user: User;
-  /** `policy` is that of new classes. */
-  organisation: { id: string; name: string; policy: Policy; profile: Profile };
+  /** `policy` is that of new classes; `codecs` null: as the server is set up. */
+  organisation: { id: string; name: string; policy: Policy; profile: Profile; codecs: string | null };
   csrf: string;
   next?: string;
   /** The ticket, when `next` is a class that may be entered now. */
@@ -55,6 +55,8 @@ export interface SchoolClass {
   policy: Policy;
   /** Its own; null: that of the organisation. */
   profile: Profile | null;
+  /** Likewise, by blanks, most preferred first. */
+  codecs: string | null;
   mayManage: boolean;
   present: number;
   people?: PersonRef[];
@@ -236,10 +238,11 @@ export const api = {
     guests?: boolean;
     policy?: Policy;
     profile?: Profile | null;
+    codecs?: string | null;
   }): Promise<SchoolClass> => call('POST', '/api/classes', body),
   changeClass: (
     classId: string,
-    body: Partial<Pick<SchoolClass, 'title' | 'startsAt' | 'endsAt' | 'guests' | 'policy' | 'profile'>>,
+    body: Partial<Pick<SchoolClass, 'title' | 'startsAt' | 'endsAt' | 'guests' | 'policy' | 'profile' | 'codecs'>>,
   ): Promise<SchoolClass> => call('PATCH', `/api/classes/${id(classId)}`, body),
   deleteClass: (classId: string): Promise<void> => call('DELETE', `/api/classes/${id(classId)}`),
   openClass: (classId: string): Promise<SchoolClass> => call('POST', `/api/classes/${id(classId)}/open`, {}),
@@ -280,7 +283,7 @@ export const api = {
   ): Promise<Course> => call('PATCH', `/api/courses/${id(courseId)}`, body),
   deleteCourse: (courseId: string): Promise<void> => call('DELETE', `/api/courses/${id(courseId)}`),
 
-  changeOrganisation: (body: { name?: string; profile?: Profile }): Promise<unknown> => call('PATCH', '/api/organisation', body),
+  changeOrganisation: (body: { name?: string; profile?: Profile; codecs?: string | null }): Promise<unknown> => call('PATCH', '/api/organisation', body),
   /** Newest first; `before` is the smallest number already known. */
   audit: (before?: number): Promise<AuditEntry[]> =>
     call<{ entries: AuditEntry[] }>('GET', `/api/audit${before === undefined ? '' : `?before=${before}`}`).then((answer) => answer.entries),

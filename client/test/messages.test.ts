@@ -67,7 +67,7 @@ test('messages named by code exist: notices, and nothing left over', () => {
     }
     assert.ok(`notice-muted-${device}` in en);
   }
-  const made = /^(audit|notice|error|role|may|reaction|view|status|left|ended|kicked|refused|profile|line|check)-/;
+  const made = /^(audit|notice|error|role|may|reaction|view|status|left|ended|kicked|refused|profile|codecs|line|check)-/;
   for (const key of Object.keys(en)) {
     if (!made.test(key)) assert.ok(code.includes(`'${key}'`), `${key} is used nowhere`);
   }

@@ -4,6 +4,9 @@
 export const CODECS = ['vp8', 'vp9', 'h264', 'av1'] as const;
 export type Codec = (typeof CODECS)[number];
 
+/** Orders that a school may choose from, by the first of each; all have VP8, as all browsers do. */
+export const ORDERS = ['vp8', 'h264 vp8', 'vp9 vp8', 'av1 vp9 vp8'];
+
 interface Capable {
   getCapabilities(kind: string): { codecs: { mimeType: string; sdpFmtpLine?: string }[] } | null;
 }

@@ -5,6 +5,7 @@ import { t } from '../i18n';
 import { Profile, profiles } from '../media/profile';
 import { session } from '../session';
 import { Audit } from './audit';
+import { CodecsField, codecsText } from './codecs';
 import { Icon } from './icons';
 import {
   Alert, Avatar, Button, Confirm, CopyField, Dialog, Empty, errorText, Field, Loading, LoadFailed, Menu, Select, useLoaded,
@@ -144,10 +145,11 @@ function OrganisationForm(props: { onClose: () => void }) {
   const me = session.value;
   const [name, setName] = useState(me?.organisation.name ?? '');
   const [profile, setProfile] = useState<Profile>(me?.organisation.profile ?? 'rich');
+  const [codecs, setCodecs] = useState(me?.organisation.codecs ?? null);
   const [error, setError] = useState<string | null>(null);
   const save = async (): Promise<void> => {
     try {
-      await api.changeOrganisation({ name, profile });
+      await api.changeOrganisation({ name, profile, codecs });
       session.set(await api.me());
       props.onClose();
     } catch (failure) {
@@ -170,6 +172,13 @@ function OrganisationForm(props: { onClose: () => void }) {
           onChange={(value) => setProfile(value as Profile)}
           options={profiles.map((one) => ({ value: one, label: t(`profile-${one}`) }))}
           testId="organisation-profile"
+        />
+        <CodecsField
+          label={t('codecs-default')}
+          value={codecs}
+          otherwise={codecsText(null)}
+          onChange={setCodecs}
+          testId="organisation-codecs"
         />
         <div class="actions">
           <Button onClick={props.onClose}>{t('cancel')}</Button>

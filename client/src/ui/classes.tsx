@@ -4,6 +4,7 @@ import { api, Course, Me, Policy, SchoolClass } from '../api';
 import { formatDay, formatTime, t } from '../i18n';
 import { Profile, profiles } from '../media/profile';
 import { navigate } from '../router';
+import { CodecsField, codecsText } from './codecs';
 import { Icon } from './icons';
 import {
   Alert, Avatar, Button, Check, Confirm, CopyField, Dialog, Empty, errorText, Field, Link, Loading, LoadFailed, Menu,
@@ -65,8 +66,8 @@ export function Classes(props: { me: Me }) {
           </ul>
         </section>
       ))}
-      {open?.what === 'new' && <ClassForm policy={organisation.policy} usual={organisation.profile} onClose={() => setOpen(null)} onDone={done} />}
-      {open?.what === 'edit' && <ClassForm of={open.of} policy={open.of.policy} usual={organisation.profile} onClose={() => setOpen(null)} onDone={done} />}
+      {open?.what === 'new' && <ClassForm policy={organisation.policy} usual={organisation} onClose={() => setOpen(null)} onDone={done} />}
+      {open?.what === 'edit' && <ClassForm of={open.of} policy={open.of.policy} usual={organisation} onClose={() => setOpen(null)} onDone={done} />}
       {open?.what === 'people' && <ClassPeople of={open.of} onClose={done} />}
       {open?.what === 'link' && open.of.guestLink && (
         <Dialog title={t('guest-link')} onClose={() => setOpen(null)}>
@@ -207,7 +208,10 @@ function PolicyFields(props: { policy: Policy; onChange: (policy: Policy) => voi
   );
 }
 
-function ClassForm(props: { of?: SchoolClass; policy: Policy; usual: Profile; onClose: () => void; onDone: () => void }) {
+/** What classes do that have nothing of their own. */
+type Usual = Pick<Me['organisation'], 'profile' | 'codecs'>;
+
+function ClassForm(props: { of?: SchoolClass; policy: Policy; usual: Usual; onClose: () => void; onDone: () => void }) {
   const old = props.of;
   const [courses] = useLoaded<Course[]>(() => (old ? Promise.resolve([]) : api.courses().catch(() => [])), []);
   const [title, setTitle] = useState(old?.title ?? '');
@@ -217,6 +221,7 @@ function ClassForm(props: { of?: SchoolClass; policy: Policy; usual: Profile; on
   const [guests, setGuests] = useState(old?.guests ?? false);
   const [policy, setPolicy] = useState(props.policy);
   const [profile, setProfile] = useState(old?.profile ?? null);
+  const [codecs, setCodecs] = useState(old?.codecs ?? null);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<string | null>(null);
   const save = async (): Promise<void> => {
@@ -224,10 +229,10 @@ function ClassForm(props: { of?: SchoolClass; policy: Policy; usual: Profile; on
     setError(null);
     const [startsAt, endsAt] = [toIso(starts), toIso(ends)];
     try {
-      if (old) await api.changeClass(old.id, { title, startsAt, endsAt, guests, policy, profile });
+      if (old) await api.changeClass(old.id, { title, startsAt, endsAt, guests, policy, profile, codecs });
       else {
         await api.createClass({
-          title, guests, policy, profile, courseId: courseId || undefined, startsAt: startsAt ?? undefined, endsAt: endsAt ?? undefined,
+          title, guests, policy, profile, codecs, courseId: courseId || undefined, startsAt: startsAt ?? undefined, endsAt: endsAt ?? undefined,
         });
       }
       props.onDone();
@@ -265,10 +270,17 @@ function ClassForm(props: { of?: SchoolClass; policy: Policy; usual: Profile; on
           value={profile ?? ''}
           onChange={(value) => setProfile(value === '' ? null : (value as Profile))}
           options={[
-            { value: '', label: t('profile-of-school', { profile: t(`profile-${props.usual}`) }) },
+            { value: '', label: t('profile-of-school', { profile: t(`profile-${props.usual.profile}`) }) },
             ...profiles.map((one) => ({ value: one, label: t(`profile-${one}`) })),
           ]}
           testId="class-profile"
+        />
+        <CodecsField
+          label={t('codecs')}
+          value={codecs}
+          otherwise={t('profile-of-school', { profile: codecsText(props.usual.codecs) })}
+          onChange={setCodecs}
+          testId="class-codecs"
         />
         <div class="actions">
           <Button onClick={props.onClose}>{t('cancel')}</Button>

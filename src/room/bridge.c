@@ -353,7 +353,7 @@ static void endpoint_state(struct realm *r, struct occupant *o, json_t *message)
         path_quiet(r, o);
     } else if (strcmp(state, "connected") == 0) {
         channel_quiet(r, o, false);
-        path_works(o);
+        path_works(r, o);
     }
 }
 

@@ -443,7 +443,7 @@ void path_answered(struct realm *r, struct session *s, struct occupant *o,
                    const struct xml_node *iq, const struct xml_node *jingle);
 /* What the bridge says of it. */
 void path_quiet(struct realm *r, struct occupant *o);
-void path_works(struct occupant *o);
+void path_works(struct realm *r, struct occupant *o);
 /* The client has got our transport-info. */
 void path_acknowledged(struct realm *r, struct occupant *o);
 void path_tick(struct realm *r, struct occupant *o);

@@ -91,15 +91,19 @@ void path_quiet(struct realm *r, struct occupant *o)
     restart(r, o);
 }
 
-void path_works(struct occupant *o)
+void path_works(struct realm *r, struct occupant *o)
 {
+    if (!o->path.silent)
+        return;
     forget_silence(o);
+    member_unsaved(r, o);
 }
 
 void path_acknowledged(struct realm *r, struct occupant *o)
 {
     o->path.acknowledged = r->now;
     o->path.acknowledged_by[0] = 0;
+    member_unsaved(r, o);
 }
 
 /* Its signalling is alive and its media is not. */

@@ -183,6 +183,91 @@ static void the_generation_outlives_signal(void **state)
     world_free(&w);
 }
 
+/* What the bridge says when it hears from signal's successor. */
+static struct client *signal_dies(struct world *w, struct client *c)
+{
+    world_restart(w);
+    world_bridge_up(w, 0, "b1");
+    bridge_says(w, c, "quiet");
+    return client_back(w, c);
+}
+
+static void signal_dies_before_the_answer(void **state)
+{
+    struct world *w = world_new(false);
+    char ufrag[32], id[32];
+    world_bridge_up(w, 0, "b1");
+    struct client *a = client_enter(w, "r", NULL, true);
+    bridge_says(w, a, "quiet");
+    take_push(a, "ice-generation='1'", ufrag, id);
+    a = signal_dies(w, a);
+    world_run(w, 6 * USEC_PER_SEC); /* long enough for another restart to be allowed */
+    bridge_says(w, a, "failed");
+    acknowledge(a, id);
+    answer(a, "ok", "1", "cccc", "0123456789012345678901");
+    client_expect(a, "id='ok'", "type='result'", NULL);
+    struct seen *s = world_last(w, OUTBOX_BRIDGE, BRIDGE_ENDPOINT, a->nick);
+    assert_string_equal(ice_of(s, "ufrag"), ufrag);
+    assert_string_equal(ice_of(s, "remote_ufrag"), "cccc");
+    a = signal_dies(w, a); /* that it took part is known, too */
+    world_run(w, 10 * USEC_PER_SEC);
+    client_never(a, "session-terminate", NULL);
+    client_never(a, "transport-info", NULL);
+    world_free(&w);
+}
+
+static void signal_dies_before_a_new_session(void **state)
+{
+    struct world *w = world_new(false);
+    char ufrag[32], id[32];
+    world_bridge_up(w, 0, "b1");
+    struct client *a = client_enter(w, "r", NULL, true);
+    bridge_says(w, a, "quiet");
+    take_push(a, "ice-generation='1'", ufrag, id);
+    acknowledge(a, id);
+    a = signal_dies(w, a);
+    world_run(w, USEC_PER_SEC);
+    client_never(a, "session-terminate", NULL);
+    world_run(w, 2 * USEC_PER_SEC);
+    client_never(a, "transport-info", NULL);
+    client_expect(a, "session-terminate", a->sid, NULL);
+    world_free(&w);
+}
+
+static void one_that_came_back_is_known_to_signals_successor(void **state)
+{
+    struct world *w = world_new(false);
+    char ufrag[32], id[32];
+    world_bridge_up(w, 0, "b1");
+    struct client *a = client_enter(w, "r", NULL, true);
+    bridge_says(w, a, "quiet");
+    take_push(a, "ice-generation='1'", ufrag, id);
+    acknowledge(a, id);
+    bridge_says(w, a, "connected");
+    world_run(w, 6 * USEC_PER_SEC);
+    a = signal_dies(w, a); /* and is silent anew */
+    take_push(a, "ice-generation='2'", ufrag, id);
+    world_run(w, 10 * USEC_PER_SEC);
+    client_never(a, "session-terminate", NULL);
+    world_free(&w);
+}
+
+static void the_rate_of_restarts_outlives_signal(void **state)
+{
+    struct world *w = world_new(false);
+    char ufrag[32], id[32];
+    world_bridge_up(w, 0, "b1");
+    struct client *a = client_enter(w, "r", NULL, true);
+    ask(a, "ask", a->bridge_session);
+    take_push(a, "ice-generation='1'", ufrag, id);
+    world_restart(w);
+    world_bridge_up(w, 0, "b1");
+    a = client_back(w, a);
+    ask(a, "soon", a->bridge_session);
+    client_expect(a, "id='soon'", "resource-constraint", NULL);
+    world_free(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +276,10 @@ int main(void)
         cmocka_unit_test(one_that_does_not_know_restarts_gets_a_session),
         cmocka_unit_test(one_that_comes_back_keeps_its_session),
         cmocka_unit_test(the_generation_outlives_signal),
+        cmocka_unit_test(signal_dies_before_the_answer),
+        cmocka_unit_test(signal_dies_before_a_new_session),
+        cmocka_unit_test(one_that_came_back_is_known_to_signals_successor),
+        cmocka_unit_test(the_rate_of_restarts_outlives_signal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

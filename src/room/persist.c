@@ -259,19 +259,51 @@ static void flags_load(json_t *json, bool *flags)
         flags[i] = json_is_true(json_array_get(json, i));
 }
 
+static json_t *times_json(const usec_t last[RESTARTS_PER_MINUTE])
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < RESTARTS_PER_MINUTE; i++)
+        (void)json_array_append_new(all, json_integer(last[i])); /* one restart more, no more */
+    return all;
+}
+
+static void times_load(json_t *all, usec_t last[RESTARTS_PER_MINUTE])
+{
+    for (size_t i = 0; i < RESTARTS_PER_MINUTE; i++)
+        last[i] = json_integer_value(json_array_get(all, i));
+}
+
+static json_t *path_json(const struct occupant *o)
+{
+    return json_pack("{si so sb sI sb ss}", "generation", (int)o->path.generation, "restarts",
+                     times_json(o->path.restarts), "silent", o->path.silent, "acknowledged",
+                     (json_int_t)o->path.acknowledged, "understood", o->path.understood, "by",
+                     o->path.acknowledged_by);
+}
+
+static void path_load(struct occupant *o, json_t *json)
+{
+    o->path.generation = (unsigned)get_int(json, "generation");
+    times_load(json_object_get(json, "restarts"), o->path.restarts);
+    o->path.silent = get_bool(json, "silent");
+    o->path.acknowledged = get_int(json, "acknowledged");
+    o->path.understood = get_bool(json, "understood");
+    GET_STRING(json, "by", o->path.acknowledged_by);
+}
+
 static json_t *jingle_json(const struct occupant *o)
 {
-    return json_pack("{si si ss ss ss ss ss ss ss ss ss sb so so}", "generation",
-                     (int)o->path.generation, "invite", (int)o->invite, "offer", o->offer_id, "sid",
-                     o->sid, "bridge", o->bridge_session, "ufrag", o->ufrag, "pwd", o->pwd,
-                     "remote_ufrag", o->remote_ufrag, "remote_pwd", o->remote_pwd, "hash",
-                     o->fingerprint_hash, "fingerprint", o->fingerprint, "red", o->red, "sources",
+    return json_pack("{so si ss ss ss ss ss ss ss ss ss sb so so}", "path", path_json(o), "invite",
+                     (int)o->invite, "offer", o->offer_id, "sid", o->sid, "bridge",
+                     o->bridge_session, "ufrag", o->ufrag, "pwd", o->pwd, "remote_ufrag",
+                     o->remote_ufrag, "remote_pwd", o->remote_pwd, "hash", o->fingerprint_hash,
+                     "fingerprint", o->fingerprint, "red", o->red, "sources",
                      source_set_to_json(&o->sources), "told", told_json(o));
 }
 
 static void jingle_load(struct occupant *o, json_t *json)
 {
-    o->path.generation = (unsigned)get_int(json, "generation");
+    path_load(o, json_object_get(json, "path"));
     o->invite = (enum invite)get_int(json, "invite");
     GET_STRING(json, "offer", o->offer_id);
     GET_STRING(json, "sid", o->sid);
@@ -315,11 +347,12 @@ static int save_member(const struct keeper *keeper, const struct occupant *o)
     codec_list_print(&o->codecs, ' ', codecs);
     codec_list_print(&o->codec_type, ' ', type);
     return put_json(keeper, key,
-                    json_pack("{sI ss sI sb ss ss ss* ss ss so so sb sb so so so so ss sO}",
+                    json_pack("{sI ss sI so sb ss ss ss* ss ss so so sb sb so so so so ss sO}",
                               "session", (json_int_t)o->session->handle, "stay", o->stay, "joined",
-                              (json_int_t)o->joined_at, "granted", o->granted, "name", o->name,
-                              "children", o->children ? o->children : "", "info", o->source_info,
-                              "codecs", codecs, "codec_type", type, "caps", caps_json(o), "jingle",
+                              (json_int_t)o->joined_at, "renewals", times_json(o->restarts),
+                              "granted", o->granted, "name", o->name, "children",
+                              o->children ? o->children : "", "info", o->source_info, "codecs",
+                              codecs, "codec_type", type, "caps", caps_json(o), "jingle",
                               jingle_json(o), "hand", o->shown.hand, "encrypted",
                               o->shown.encrypted, "muted", flags_json(o->shown.muted), "silenced",
                               flags_json(o->silenced), "obeyed", flags_json(o->obeyed), "types",
@@ -341,6 +374,7 @@ static void load_member(struct realm *r, struct slice path, json_t *record)
     o->handle = (uint32_t)get_int(record, "session");
     GET_STRING(record, "stay", o->stay);
     o->joined_at = get_int(record, "joined");
+    times_load(json_object_get(record, "renewals"), o->restarts);
     o->granted = get_bool(record, "granted");
     GET_STRING(record, "name", o->name);
     o->children = strdup(get(record, "children"));

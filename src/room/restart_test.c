@@ -9,26 +9,6 @@
 #define R "r@conference.meet.example"
 #define OPEN "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='meet.example' version='1.0'/>"
 
-/* The client comes back on a new socket. */
-static struct client *back(struct world *w, struct client *old)
-{
-    struct client *c = client_open(w, "/xmpp-websocket", "previd=x", true);
-    client_send(c, OPEN);
-    client_send(c, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='ANONYMOUS'/>");
-    client_send(c, OPEN);
-    client_forget(c);
-    client_send(c, "<resume xmlns='urn:xmpp:sm:3' h='%u' previd='%s'/>", old->handled, old->sm);
-    client_expect(c, "<resumed", NULL);
-    memcpy(c->jid, old->jid, sizeof c->jid);
-    memcpy(c->nick, old->nick, sizeof c->nick);
-    memcpy(c->sid, old->sid, sizeof c->sid);
-    memcpy(c->sm, old->sm, sizeof c->sm);
-    memcpy(c->channel_url, old->channel_url, sizeof c->channel_url);
-    memcpy(c->bridge_session, old->bridge_session, sizeof c->bridge_session);
-    c->handled += old->handled;
-    return c;
-}
-
 static void class_goes_on_with_the_same_endpoints(void **state)
 {
     struct world *w = world_new(false);
@@ -46,8 +26,8 @@ static void class_goes_on_with_the_same_endpoints(void **state)
     assert_null(world_take(w, OUTBOX_BRIDGE, BRIDGE_ENDPOINT_GONE, NULL));
     assert_non_null(world_take(w, OUTBOX_BRIDGE, BRIDGE_SYNC_DONE, NULL));
     world_run(w, 2 * USEC_PER_SEC);
-    struct client *a2 = back(w, a);
-    struct client *b2 = back(w, b);
+    struct client *a2 = client_back(w, a);
+    struct client *b2 = client_back(w, b);
     client_send(a2, "<message xmlns='jabber:client' to='" R "' type='groupchat'><body>after"
                     "</body></message>");
     client_expect(b2, ">after<", a->nick, NULL);
@@ -79,13 +59,13 @@ static void what_was_not_acknowledged_survives(void **state)
                    "</body></message>");
     b->handled = seen; /* it died on the way */
     world_restart(w);
-    struct client *b2 = back(w, b);
+    struct client *b2 = client_back(w, b);
     client_expect(b2, ">lost<", NULL);
     client_send(b2, "<a xmlns='urn:xmpp:sm:3' h='%u'/>", seen + 1);
     assert_true(b2->open);
     b2->handled = seen + 1;
     world_restart(w);
-    struct client *b3 = back(w, b2);
+    struct client *b3 = client_back(w, b2);
     client_never(b3, ">lost<", NULL);
     world_free(&w);
 }
@@ -98,7 +78,7 @@ static void who_does_not_come_back_leaves(void **state)
     struct client *b = client_enter(w, "r", NULL, false);
     world_restart(w);
     world_bridge_up(w, 0, "b1");
-    struct client *a2 = back(w, a);
+    struct client *a2 = client_back(w, a);
     for (int i = 0; i < 6; i++) {
         world_run(w, 10 * USEC_PER_SEC);
         client_never(a2, "unavailable", NULL);
@@ -118,7 +98,7 @@ static void new_bridge_after_a_restart_means_new_offers(void **state)
     struct client *a = client_enter(w, "r", NULL, false);
     world_restart(w);
     world_bridge_up(w, 0, "b2");
-    struct client *a2 = back(w, a);
+    struct client *a2 = client_back(w, a);
     client_expect(a2, "session-terminate", a->sid, NULL);
     client_accept(a2, "r");
     world_free(&w);
@@ -184,10 +164,10 @@ static void offer_on_the_way_is_finished_after_a_restart(void **state)
     client_join(a, "r");
     world_restart(w);
     world_bridge_up(w, 0, "b1");
-    struct client *b2 = back(w, b);
+    struct client *b2 = client_back(w, b);
     uint32_t ssrc = a->ssrc;
     a->handled = 0;
-    struct client *a2 = back(w, a);
+    struct client *a2 = client_back(w, a);
     a2->ssrc = ssrc;
     client_accept(a2, "r");
     client_expect(b2, "source-add", a->nick, NULL);
@@ -232,7 +212,7 @@ static void failed_saves_are_made_good(void **state)
     client_accept(a, "r");
     world_restart(w);
     world_bridge_up(w, 0, "b1");
-    struct client *a2 = back(w, a);
+    struct client *a2 = client_back(w, a);
     client_never(a2, "session-", NULL);
     assert_non_null(world_last(w, OUTBOX_BRIDGE, BRIDGE_ENDPOINT, a->nick));
     world_free(&w);

@@ -541,6 +541,25 @@ void client_join(struct client *c, const char *room)
     answer_caps(c, room);
 }
 
+struct client *client_back(struct world *w, struct client *old)
+{
+    struct client *c = client_open(w, "/xmpp-websocket", "previd=x", true);
+    client_send(c, OPEN);
+    client_send(c, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='ANONYMOUS'/>");
+    client_send(c, OPEN);
+    client_forget(c);
+    client_send(c, "<resume xmlns='urn:xmpp:sm:3' h='%u' previd='%s'/>", old->handled, old->sm);
+    client_expect(c, "<resumed", NULL);
+    memcpy(c->jid, old->jid, sizeof c->jid);
+    memcpy(c->nick, old->nick, sizeof c->nick);
+    memcpy(c->sid, old->sid, sizeof c->sid);
+    memcpy(c->sm, old->sm, sizeof c->sm);
+    memcpy(c->channel_url, old->channel_url, sizeof c->channel_url);
+    memcpy(c->bridge_session, old->bridge_session, sizeof c->bridge_session);
+    c->handled += old->handled;
+    return c;
+}
+
 void client_accept(struct client *c, const char *room)
 {
     const char *offer = client_expect(c, "session-initiate", NULL);

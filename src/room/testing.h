@@ -106,6 +106,8 @@ struct client *client_login(struct world *w, const char *token);
 void client_join(struct client *c, const char *room);
 /* Takes the session-initiate, answers with audio and simulcast video. */
 void client_accept(struct client *c, const char *room);
+/* The same on a new socket, its stream resumed: what `old` was is over. */
+struct client *client_back(struct world *w, struct client *old);
 /* login, join, accept, all read. */
 struct client *client_enter(struct world *w, const char *room, const char *token, bool rewriting);
 struct client *client_channel(struct client *c);

@@ -133,6 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                         .occupants_max = 8,
                                         .sessions_max = 8,
                                         .rooms_max = 8,
+                                        .codecs = "vp8 vp9 h264 av1",
                                         .tokens = {.domain = "d"},
                                         .ids = {fill, &p},
                                         .seed = 1};

@@ -44,11 +44,12 @@ try {
         await admin.click('[data-testid=organisation]');
         await fill(admin, { 'organisation-name': 'Hill School' });
         await admin.eval(choose, 'organisation-profile', 'light');
+        await admin.eval(choose, 'organisation-codecs', 'h264 vp8');
         await admin.screenshot('admin-organisation');
         await admin.click('[data-testid=organisation-save]');
         await admin.until('the new name', () => document.querySelector('.organisation')?.textContent === 'Hill School');
         const { organisation } = await admin.eval(async () => (await fetch('/api/me')).json());
-        if (organisation.profile !== 'light')
+        if (organisation.profile !== 'light' || organisation.codecs !== 'h264 vp8')
             throw new Error(JSON.stringify(organisation));
     });
     await test('admin: a new person signs in by the link, once', school, async () => {
@@ -90,6 +91,7 @@ try {
         });
         await admin.click('[data-testid=may-private]');
         await admin.eval(choose, 'class-profile', 'voice');
+        await admin.eval(choose, 'class-codecs', 'vp9 vp8');
         await admin.screenshot('admin-class');
         const before = await admin.eval(() => document.querySelector('[data-testid=may-private]').checked);
         await admin.click('[data-testid=class-save]');
@@ -97,10 +99,10 @@ try {
             await page(pupil, '/');
             return (await text(pupil, '[data-testid=class-card] h3')).includes('Roots and stems');
         });
-        const { policy, profile } = await admin.eval(async () =>
+        const { policy, profile, codecs } = await admin.eval(async () =>
             (await (await fetch('/api/classes')).json()).classes.find(c => c.title === 'Roots and stems'));
-        if (profile !== 'voice')
-            throw new Error(`another profile was stored: ${profile}`);
+        if (profile !== 'voice' || codecs !== 'vp9 vp8')
+            throw new Error(`other settings were stored: ${profile}, ${codecs}`);
         if (policy.pupils.private !== before || !policy.pupils.microphone)
             throw new Error(`another policy was stored: ${JSON.stringify(policy)}`);
     });

@@ -141,3 +141,13 @@ export async function travelsBy(p, wanted, seconds = 20) {
         return true;
     }, seconds, 500);
 }
+
+// Changes settings of the class that is open, as its teacher.
+export const changeClass = (p, settings) => p.eval(async body => {
+    const { csrf } = await (await fetch('/api/me')).json();
+    const { classes } = await (await fetch('/api/classes')).json();
+    const reply = await fetch(`/api/classes/${classes.find(c => c.state === 'open').id}`, { method: 'PATCH',
+        headers: { 'Content-Type': 'application/json', 'X-CSRF-Token': csrf }, body: JSON.stringify(body) });
+    if (!reply.ok)
+        throw new Error(`${reply.status} ${await reply.text()}`);
+}, settings);

@@ -1,6 +1,6 @@
 // Profiles: what a class or a device keeps to is what goes over the line, and what people are told when the line is narrow.
 import { HOST, Participant, School, finish, full, sleep, test, until } from './harness.mjs';
-import { joinOurs, joinStock } from './join.mjs';
+import { changeClass, joinOurs, joinStock } from './join.mjs';
 
 // Everything the page has sent and received so far: by kind, bytes without headers, packets and frames of the tallest stream.
 async function totals() {
@@ -42,16 +42,6 @@ async function keepTo(p, profile) {
     await p.goto(`https://${HOST}/`);
     await p.eval(to => localStorage.setItem('darasa-profile', to), profile);
 }
-
-// Sets the profile of the class that is open, as its teacher.
-const setProfile = (p, profile) => p.eval(async to => {
-    const { csrf } = await (await fetch('/api/me')).json();
-    const { classes } = await (await fetch('/api/classes')).json();
-    const reply = await fetch(`/api/classes/${classes.find(c => c.state === 'open').id}`, { method: 'PATCH',
-        headers: { 'Content-Type': 'application/json', 'X-CSRF-Token': csrf }, body: JSON.stringify({ profile: to }) });
-    if (!reply.ok)
-        throw new Error(`${reply.status} ${await reply.text()}`);
-}, profile);
 
 const sound = p => until('sound both ways', async () => {
     const r = await rates(p, 1);
@@ -96,7 +86,7 @@ try {
     });
     await test('a class that is made a voice class changes how all speak within it', school, async () => {
         await pupil.eval(() => localStorage.removeItem('darasa-profile'));
-        await setProfile(teacher, 'voice');
+        await changeClass(teacher, { profile: 'voice' });
         await until('no pictures', async () => (await rates(teacher, 1)).sent.video.bps === 0, 20);
         const r = await rates(teacher, 8);
         isVoice(r);
@@ -114,7 +104,7 @@ try {
         await stock.close();
     });
     await test('a light class climbs to one picture of 180 lines', school, async () => {
-        await setProfile(teacher, 'light');
+        await changeClass(teacher, { profile: 'light' });
         await pupil.goto(await pupil.eval(async () => {
             const { classes } = await (await fetch('/api/classes')).json();
             return `${location.origin}/class/${classes.find(c => c.state === 'open').id}`;
@@ -147,7 +137,7 @@ try {
         between('bits sent', sent.sent.video.bps + sent.sent.audio.bps, 10000, 250000);
     });
     if (full) await test('in a voice class the screen stays', school, async () => {
-        await setProfile(teacher, 'voice');
+        await changeClass(teacher, { profile: 'voice' });
         await until('the screen alone', async () => (await pupil.eval(pictures)).heights.length <= 1, 20);
         const firefox = await Participant.start(school, 'firefox', 4, { fps: 5 });
         await joinOurs(firefox, school.people[3]);

@@ -19,6 +19,12 @@ int allocate_ideal(const struct allocate_source *s)
         if (s->max_height < 0 || s->height[i] <= s->max_height)
             best = i;
     }
+    if (best >= 0 || !s->desktop || s->max_height < ALLOCATE_STAGE_HEIGHT)
+        return best >= 0 ? best : lowest;
+    /* A screen's streams may be of one height and differ in frames. */
+    for (int i = lowest + 1; lowest >= 0 && i < (int)s->layer_count; i++)
+        if (whole(s, i) > 0 && s->height[i] == s->height[lowest])
+            best = i;
     return best >= 0 ? best : lowest;
 }
 

@@ -48,7 +48,7 @@ struct allocate_source {
 uint64_t allocate_run(struct allocate_source *sources, size_t count, uint64_t budget,
                       bool may_raise, bool *ret_raised);
 /* The layer it would get without limits: the highest that is on and not above max_height, else the
- * lowest that is on; -1: none. */
+ * lowest that is on (of a screen that is drawn large, the best of that height); -1: none. */
 int allocate_ideal(const struct allocate_source *source);
 /* What the least of it costs; 0: it is off or not wanted. */
 uint64_t allocate_least(const struct allocate_source *source);

@@ -114,6 +114,30 @@ static void a_screen_keeps_its_lines_and_drops_frames(void **state)
     }
 }
 
+/* Layer 0 has as many lines as layer 2, and few frames. */
+static void a_screen_of_one_height_gets_what_is_worth_it(void **state)
+{
+    (void)state;
+    static const struct {
+        int max_height;
+        uint64_t budget;
+        int layer;
+    } cases[] = {{-1, 2000, 2}, {360, 2000, 2}, {180, 2000, 0}, {360, 300, 0}, {720, 300, 0}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct allocate_source s = camera(cases[i].max_height, true);
+        s.desktop = true;
+        s.height[0] = s.height[2];
+        memset(s.bps[1], 0, sizeof(s.bps[1]));
+        (void)run(&s, 1, cases[i].budget);
+        assert_int_equal(s.granted, cases[i].layer);
+    }
+    /* A camera's small layer stays what it is. */
+    struct allocate_source s = camera(360, true);
+    s.height[0] = s.height[1] = s.height[2];
+    (void)run(&s, 1, 2000);
+    assert_int_equal(s.granted, 0);
+}
+
 static void what_was_limited_waits_for_leave_to_rise(void **state)
 {
     (void)state;
@@ -165,6 +189,7 @@ int main(void)
         cmocka_unit_test(the_stage_comes_first_then_everybody_a_little),
         cmocka_unit_test(a_stage_too_large_for_the_link_does_not_starve_the_rest),
         cmocka_unit_test(a_screen_keeps_its_lines_and_drops_frames),
+        cmocka_unit_test(a_screen_of_one_height_gets_what_is_worth_it),
         cmocka_unit_test(a_wished_frame_rate_bounds_the_cost),
         cmocka_unit_test(what_was_limited_waits_for_leave_to_rise),
         cmocka_unit_test(a_cheaper_higher_layer_is_taken),

@@ -779,7 +779,7 @@ static void what_waits_for_a_slot_is_dropped_with_its_source(void **state)
     receive_resend(c, m, &(struct member_resend){(uint16_t)(index - 1), true, 0, 0});
     assert_int_equal(receive_bind(c, m, index, teacher->sources[1]), 0);
     assert_int_equal(m->by_source[source], MEMBER_NO_EGRESS);
-    assert_int_equal(m->pacer.queued, 0);
+    assert_false(pacer_waits(&m->pacer, PACER_TILE));
     assert_int_equal(m->resends[at % MEMBER_RESENDS].egress, MEMBER_NO_EGRESS);
     assert_int_equal(m->resends[(at + 1) % MEMBER_RESENDS].egress, index - 1);
     end(&class);

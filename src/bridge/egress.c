@@ -126,7 +126,7 @@ void egress_detach(struct egress *e)
     e->source = EGRESS_NO_SOURCE;
     e->resync = true;
     e->limited = false;
-    e->key_wanted = false;
+    e->key_wanted = e->key_waits = false;
     e->aligned_stream = -1;
     e->codec = NULL;
     e->report_at = USEC_NEVER;
@@ -209,7 +209,7 @@ static bool forward_video(struct egress *e, usec_t now, const struct source *s,
         return false;
     unsigned spatial;
     unsigned wanted = source_stream_of(s, (unsigned)e->target, &spatial);
-    unsigned temporal = e->squeeze ? 0 : e->max_tid;
+    unsigned temporal = e->squeeze || e->behind ? 0 : e->max_tid;
     if (switches_at(e, packet, wanted)) {
         *ret_late_start = packet->late;
         switch_to(e, now, s, packet);
@@ -408,7 +408,8 @@ void egress_write(struct egress *e, usec_t now, const struct source *s, uint32_t
     packet->rtcp = false;
     packet->audio = e->kind == CONFERENCE_AUDIO;
     e->last_sent = out->sequence;
-    if (entry->facts.key)
+    if (entry->facts.key ||
+        (source_is_screen(s) && entry->timestamp == s->streams[entry->stream].key_timestamp))
         e->key_sent = now;
     e->last_used = now;
     e->packets++;

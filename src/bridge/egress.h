@@ -33,6 +33,7 @@ struct egress {
     unsigned max_tid;  /* granted */
     bool resync;       /* begins anew: video with a key frame */
     bool squeeze;      /* base frames only, until the switch down is done */
+    bool behind;       /* base frames only: what goes out now has waited */
     bool sent_short;   /* soon one would give way that could still be asked for */
     bool limited;      /* by bandwidth */
     uint8_t copies;    /* of earlier packets of sound, in each */
@@ -47,6 +48,8 @@ struct egress {
                        number */
     uint16_t repair_from;   /* what went out before needs no repair */
     enum pacer_class paced; /* of the packets queued last */
+    uint32_t key_queued;    /* number in the ring of the newest key frame that was queued */
+    bool key_waits;         /* it is still there */
     uint32_t packets;
     uint32_t octets;
     struct rewrite rewrite;

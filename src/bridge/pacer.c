@@ -9,6 +9,8 @@
 #define FACTOR_PERCENT 250
 #define FACTOR_SETTLED_PERCENT 150
 #define FACTOR_CONGESTED_PERCENT 110
+#define EVEN_CONGESTED_PERCENT 80
+#define EVEN_NEW_PERCENT 150
 #define DRAIN (250 * USEC_PER_MSEC) /* a key frame is out after that */
 #define DEBT (500 * USEC_PER_MSEC)
 
@@ -27,8 +29,18 @@ static uint64_t rate_of(const struct pacer *p, const struct pacer_input *in)
     /* A way that carries much more than its media leaves no queue behind a whole picture. */
     if (in->estimate_bps / 8 > rate)
         rate = in->estimate_bps / 8;
-    uint64_t drain = p->queued * (uint64_t)(USEC_PER_SEC / DRAIN);
+    uint64_t hurried = p->queued[PACER_STAGE] + p->queued[PACER_TILE];
+    uint64_t drain = hurried * (uint64_t)(USEC_PER_SEC / DRAIN);
     return drain > rate ? drain : rate;
+}
+
+static int64_t topped_up(int64_t budget, uint64_t rate, usec_t passed)
+{
+    int64_t burst = (int64_t)rate * BURST / USEC_PER_SEC;
+    int64_t debt = (int64_t)rate * DEBT / USEC_PER_SEC;
+    burst = burst > BURST_MIN ? burst : BURST_MIN;
+    budget += (int64_t)rate * passed / USEC_PER_SEC;
+    return budget > burst ? burst : budget < -debt ? -debt : budget;
 }
 
 void pacer_tick(struct pacer *p, usec_t now, const struct pacer_input *in)
@@ -36,21 +48,27 @@ void pacer_tick(struct pacer *p, usec_t now, const struct pacer_input *in)
     uint64_t rate = rate_of(p, in);
     usec_t passed = usec_min(usec_max(now - p->at, 0), DEBT);
     p->at = now;
-    int64_t burst = (int64_t)rate * BURST / USEC_PER_SEC;
-    int64_t debt = (int64_t)rate * DEBT / USEC_PER_SEC;
-    burst = burst > BURST_MIN ? burst : BURST_MIN;
-    p->budget += (int64_t)rate * passed / USEC_PER_SEC;
-    p->budget = p->budget > burst ? burst : p->budget < -debt ? -debt : p->budget;
+    p->budget = topped_up(p->budget, rate, passed);
+    uint64_t percent = in->congested ? EVEN_CONGESTED_PERCENT
+                       : in->settled ? 100
+                                     : EVEN_NEW_PERCENT;
+    p->even = topped_up(p->even, in->estimate_bps * percent / 100 / 8, passed);
 }
 
-bool pacer_ready(const struct pacer *p)
+bool pacer_waits(const struct pacer *p, enum pacer_class class)
 {
-    return p->budget > 0;
+    return p->queues[class].head != p->queues[class].tail;
+}
+
+bool pacer_ready(const struct pacer *p, enum pacer_class class)
+{
+    return p->budget > 0 && (class != PACER_SCREEN || p->even > 0);
 }
 
 void pacer_charge(struct pacer *p, size_t size)
 {
     p->budget -= (int64_t)size;
+    p->even -= (int64_t)size;
 }
 
 int pacer_push(struct pacer *p, enum pacer_class class, const struct pacer_item *item)
@@ -59,29 +77,30 @@ int pacer_push(struct pacer *p, enum pacer_class class, const struct pacer_item 
     if (q->head - q->tail == PACER_QUEUE)
         return ERR_LIMIT;
     q->items[q->head++ % PACER_QUEUE] = *item;
-    p->queued += item->size;
+    p->queued[class] += item->size;
     return 0;
 }
 
 const struct pacer_item *pacer_first(const struct pacer *p, enum pacer_class class)
 {
     const struct pacer_queue *q = &p->queues[class];
-    return q->head != q->tail ? &q->items[q->tail % PACER_QUEUE] : NULL;
+    return pacer_waits(p, class) ? &q->items[q->tail % PACER_QUEUE] : NULL;
 }
 
 void pacer_pop(struct pacer *p, enum pacer_class class)
 {
     struct pacer_queue *q = &p->queues[class];
-    assert(q->head != q->tail);
-    p->queued -= q->items[q->tail++ % PACER_QUEUE].size;
+    assert(pacer_waits(p, class));
+    p->queued[class] -= q->items[q->tail++ % PACER_QUEUE].size;
     if (q->head == q->tail)
         q->head = q->tail = 0; /* the same few lines of cache serve again */
 }
 
 /* Takes the source's items out of the queue; those that fit go to `to`, if there is one. */
-static int take_out(struct pacer *p, uint32_t source, struct pacer_queue *q, enum pacer_class to,
+static int take_out(struct pacer *p, uint32_t source, enum pacer_class from, enum pacer_class to,
                     bool keep)
 {
+    struct pacer_queue *q = &p->queues[from];
     int err = 0;
     uint32_t kept = q->tail;
     for (uint32_t i = q->tail; i != q->head; i++) {
@@ -90,7 +109,7 @@ static int take_out(struct pacer *p, uint32_t source, struct pacer_queue *q, enu
             q->items[kept++ % PACER_QUEUE] = item;
             continue;
         }
-        p->queued -= item.size;
+        p->queued[from] -= item.size;
         if (keep && pacer_push(p, to, &item) != 0)
             err = ERR_LIMIT;
     }
@@ -101,11 +120,11 @@ static int take_out(struct pacer *p, uint32_t source, struct pacer_queue *q, enu
 int pacer_move(struct pacer *p, uint32_t source, enum pacer_class from, enum pacer_class to)
 {
     assert(from != to);
-    return take_out(p, source, &p->queues[from], to, true);
+    return take_out(p, source, from, to, true);
 }
 
 void pacer_forget(struct pacer *p, uint32_t source)
 {
-    for (int class = 0; class < PACER_CLASSES; class ++)
-        (void)take_out(p, source, &p->queues[class], PACER_STAGE, false); /* nothing to fail */
+    for (enum pacer_class class = 0; class < PACER_CLASSES; class ++)
+        (void)take_out(p, source, class, PACER_STAGE, false); /* nothing to fail */
 }

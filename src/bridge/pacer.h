@@ -14,7 +14,9 @@
 
 #define PACER_QUEUE 512 /* packets of each class; a power of two */
 
-enum pacer_class { PACER_STAGE, PACER_TILE, PACER_CLASSES };
+/* A screen's key frames are large, and who looks at one would rather wait: it goes no faster than
+ * the way carries, after all else. */
+enum pacer_class { PACER_STAGE, PACER_TILE, PACER_SCREEN, PACER_CLASSES };
 
 struct pacer_item {
     uint32_t source;
@@ -29,8 +31,9 @@ struct pacer_queue {
 
 struct pacer {
     struct pacer_queue queues[PACER_CLASSES];
-    uint64_t queued; /* bytes in all queues */
-    int64_t budget;  /* bytes that may leave now; negative: owed */
+    uint64_t queued[PACER_CLASSES]; /* bytes */
+    int64_t budget;                 /* bytes that may leave now; negative: owed */
+    int64_t even;                   /* the same by what the way carries, for screens */
     usec_t at;
 };
 
@@ -43,8 +46,10 @@ struct pacer_input {
 };
 /* Time passed. */
 void pacer_tick(struct pacer *pacer, usec_t now, const struct pacer_input *input);
+/* Whether something of the class waits. */
+bool pacer_waits(const struct pacer *pacer, enum pacer_class class);
 /* Whether something that can wait may leave now. */
-bool pacer_ready(const struct pacer *pacer);
+bool pacer_ready(const struct pacer *pacer, enum pacer_class class);
 void pacer_charge(struct pacer *pacer, size_t size);
 /* ERR_LIMIT: the queue is full. */
 int pacer_push(struct pacer *pacer, enum pacer_class class, const struct pacer_item *item) MUST_USE;

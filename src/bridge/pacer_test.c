@@ -13,8 +13,8 @@ static void push(struct pacer *p, enum pacer_class class, uint32_t source, uint3
 static unsigned leave(struct pacer *p)
 {
     unsigned count = 0;
-    for (int class = 0; class < PACER_CLASSES; class ++) {
-        while (pacer_ready(p) && pacer_first(p, class)) {
+    for (enum pacer_class class = 0; class < PACER_CLASSES; class ++) {
+        while (pacer_ready(p, class) && pacer_first(p, class)) {
             pacer_pop(p, class);
             pacer_charge(p, 1000);
             count++;
@@ -89,11 +89,37 @@ static void the_stage_goes_before_tiles_and_sound_is_charged(void **state)
     push(&p, PACER_STAGE, 2, 1);
     pacer_tick(&p, 5000, &CALM);
     pacer_charge(&p, 1200); /* sound left already */
-    assert_true(pacer_ready(&p));
+    assert_true(pacer_ready(&p, PACER_TILE));
     assert_int_equal(leave(&p), 1);
     assert_null(pacer_first(&p, PACER_STAGE));
     assert_non_null(pacer_first(&p, PACER_TILE));
-    assert_int_equal(p.queued, 1000);
+    assert_int_equal(p.queued[PACER_TILE], 1000);
+}
+
+/* Its key frame takes the time that the way needs, and holds up nothing else. */
+static void a_screen_goes_evenly_and_last(void **state)
+{
+    (void)state;
+    struct pacer p;
+    pacer_init(&p, 0);
+    struct pacer_input in = {.media_bps = 400000, .estimate_bps = 400000, .settled = true};
+    for (uint32_t i = 0; i < 100; i++)
+        push(&p, PACER_SCREEN, 0, i);
+    unsigned left = 0;
+    usec_t now = 0;
+    for (; now < USEC_PER_SEC; left += leave(&p))
+        pacer_tick(&p, now += 5000, &in);
+    assert_in_range(left, 48, 54); /* 50 kB a second */
+    push(&p, PACER_TILE, 1, 1);
+    for (; pacer_waits(&p, PACER_TILE); left += leave(&p))
+        pacer_tick(&p, now += 5000, &in);
+    assert_true(now <= USEC_PER_SEC + 20000);
+    /* Before a queue it gives way. */
+    in.congested = true;
+    left = 0;
+    for (usec_t end = now + USEC_PER_SEC; now < end; left += leave(&p))
+        pacer_tick(&p, now += 5000, &in);
+    assert_in_range(left, 38, 42);
 }
 
 static void queues_are_bounded(void **state)
@@ -106,13 +132,13 @@ static void queues_are_bounded(void **state)
     struct pacer_item item = {0, 0, 1000};
     assert_int_equal(pacer_push(&p, PACER_TILE, &item), ERR_LIMIT);
     pacer_forget(&p, 0);
-    assert_int_equal(p.queued, PACER_QUEUE / 2 * 1000);
+    assert_int_equal(p.queued[PACER_TILE], PACER_QUEUE / 2 * 1000);
     for (uint32_t i = 1; i < PACER_QUEUE; i += 2) {
         assert_int_equal(pacer_first(&p, PACER_TILE)->number, i);
         pacer_pop(&p, PACER_TILE);
     }
     assert_null(pacer_first(&p, PACER_TILE));
-    assert_int_equal(p.queued, 0);
+    assert_int_equal(p.queued[PACER_TILE] + p.queued[PACER_STAGE], 0);
 }
 
 static void a_source_moves_with_what_waits(void **state)
@@ -128,7 +154,7 @@ static void a_source_moves_with_what_waits(void **state)
         assert_int_equal(pacer_first(&p, class)->number, i);
         pacer_pop(&p, class);
     }
-    assert_int_equal(p.queued, 0);
+    assert_int_equal(p.queued[PACER_TILE] + p.queued[PACER_STAGE], 0);
 }
 
 int main(void)
@@ -138,6 +164,7 @@ int main(void)
         cmocka_unit_test(a_key_frame_is_out_in_a_quarter_second),
         cmocka_unit_test(a_wide_way_takes_a_picture_at_once),
         cmocka_unit_test(the_stage_goes_before_tiles_and_sound_is_charged),
+        cmocka_unit_test(a_screen_goes_evenly_and_last),
         cmocka_unit_test(queues_are_bounded),
         cmocka_unit_test(a_source_moves_with_what_waits),
     };

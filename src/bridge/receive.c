@@ -20,6 +20,13 @@
 #define TILE_AGE_MAX (300 * USEC_PER_MSEC)
 #define STAGE_AGE_MAX (600 * USEC_PER_MSEC)
 #define LEFT_AGE_MAX (100 * USEC_PER_MSEC)
+/* A screen's key frame takes its time on a narrow way: it and what came meanwhile go out late, but
+ * of that, behind by so much, base frames alone. */
+#define SCREEN_AGE_MAX (5 * USEC_PER_SEC)
+#define SCREEN_BEHIND (400 * USEC_PER_MSEC)
+/* Who just got a key frame of one and lost what followed does not ask for the next at once. */
+#define SCREEN_KEY_FRESH (20 * USEC_PER_MSEC) /* came just now, and is about to be queued */
+#define SCREEN_KEY_PAUSE (2 * USEC_PER_SEC)
 
 enum { PICTURE_HEAD = 36 + CONFERENCE_OVERHEAD };
 
@@ -29,6 +36,7 @@ enum {
     STAGE_RESENDS,
     STAGE_PICTURES,
     STAGE_TILES,
+    STAGE_SCREENS,
     STAGE_PROBE,
     STAGE_REPORTS,
 };
@@ -233,10 +241,19 @@ static bool put_media(struct conference *c, struct member *m, usec_t now, uint16
     return true;
 }
 
-static int join_queue(struct member *m, struct egress *e, const struct pacer_item *item)
+static void forget_queued(struct member *m, struct egress *e, uint32_t source)
+{
+    pacer_forget(&m->pacer, source);
+    e->key_waits = false;
+}
+
+static int join_queue(struct member *m, struct egress *e, const struct source *s,
+                      const struct pacer_item *item)
 {
     enum pacer_class class = m->wish[item->source].on_stage ? PACER_STAGE : PACER_TILE;
     int err = 0;
+    if (source_is_screen(s))
+        class = PACER_SCREEN;
     /* Nothing overtakes what waits of the same source. */
     if (e->paced != class)
         err = pacer_move(&m->pacer, item->source, e->paced, class);
@@ -258,15 +275,19 @@ static void queue_picture(struct conference *c, struct member *m, struct egress 
     /* A stream that is too much is left: what waits of it would only keep the next one up. */
     if (e->squeeze && packet->facts.key && packet->stream == wanted && packet->stream != stream &&
         !e->resync) {
-        pacer_forget(&m->pacer, s->index);
+        forget_queued(m, e, s->index);
         egress_lapse(e);
     }
+    if (packet->facts.key && packet->stream == wanted) {
+        e->key_queued = number;
+        e->key_waits = true;
+    }
     struct pacer_item item = {s->index, number, (uint16_t)(packet->len + PICTURE_HEAD)};
-    if (join_queue(m, e, &item) == 0)
+    if (join_queue(m, e, s, &item) == 0)
         return;
     c->counters.paced_full++;
     egress_lapse(e);
-    pacer_forget(&m->pacer, s->index);
+    forget_queued(m, e, s->index);
 }
 
 /* Sound leaves at once; pictures join their queue. */
@@ -295,7 +316,12 @@ static size_t poll_media(struct conference *c, struct member *m, usec_t now,
 static bool too_late(const struct egress *e, const struct source *s,
                      const struct ring_packet *packet, enum pacer_class class, usec_t now)
 {
-    usec_t most = class == PACER_STAGE ? STAGE_AGE_MAX : TILE_AGE_MAX;
+    static const usec_t age_max[PACER_CLASSES] = {STAGE_AGE_MAX, TILE_AGE_MAX, SCREEN_AGE_MAX};
+    usec_t most = age_max[class];
+    if (!packet)
+        return class == PACER_SCREEN; /* it gave way to newer ones */
+    if (class == PACER_SCREEN && !packet->facts.start)
+        return false; /* what was begun is ended */
     /* It is of a layer that is being left because it is too much. */
     if (e->squeeze && egress_layer(e, s) > e->target)
         most = LEFT_AGE_MAX;
@@ -313,19 +339,25 @@ static bool put_picture(struct conference *c, struct member *m, usec_t now, enum
         return false;
     struct egress *e = &m->egress[index];
     const struct ring_packet *packet = ring_get(&s->ring, item.number);
-    if (packet && too_late(e, s, packet, class, now)) {
+    if (too_late(e, s, packet, class, now)) {
         c->counters.paced_late++;
         egress_lapse(e);
-        pacer_forget(&m->pacer, item.source);
+        forget_queued(m, e, item.source);
         m->share_dirty = true;
         return false;
     }
+    e->behind = class == PACER_SCREEN && now - packet->arrival > SCREEN_BEHIND;
+    if (e->key_queued == item.number)
+        e->key_waits = false;
+    /* Nothing is begun any more that a key frame behind it makes needless. */
+    if (e->behind && e->key_waits && packet->facts.start)
+        egress_lapse(e);
     return put_media(c, m, now, index, item.number, out);
 }
 
 static bool paced_more(const struct member *m, enum pacer_class class)
 {
-    return pacer_ready(&m->pacer) && pacer_first(&m->pacer, class);
+    return pacer_ready(&m->pacer, class) && pacer_waits(&m->pacer, class);
 }
 
 static size_t poll_paced(struct conference *c, struct member *m, usec_t now, enum pacer_class class,
@@ -372,7 +404,7 @@ static bool put_rtx(struct conference *c, struct member *m, usec_t now,
 
 static bool resends_more(const struct member *m)
 {
-    return m->resend_tail != m->resend_head && pacer_ready(&m->pacer);
+    return m->resend_tail != m->resend_head && pacer_ready(&m->pacer, PACER_STAGE);
 }
 
 static size_t poll_resends(struct conference *c, struct member *m, usec_t now,
@@ -493,12 +525,17 @@ size_t receive_poll(struct conference *c, struct member *m, usec_t now,
             count += poll_paced(c, m, now, PACER_TILE, out + count, max - count);
             more = paced_more(m, PACER_TILE);
             break;
+        case STAGE_SCREENS:
+            count += poll_paced(c, m, now, PACER_SCREEN, out + count, max - count);
+            more = paced_more(m, PACER_SCREEN);
+            break;
         case STAGE_PROBE:
             count += poll_probe(c, m, now, out + count, max - count);
             more = m->probe_budget > 0;
             break;
         }
-        bool back = m->replaying && c->round_stage > STAGE_RESENDS && pacer_ready(&m->pacer);
+        bool back =
+            m->replaying && c->round_stage > STAGE_RESENDS && pacer_ready(&m->pacer, PACER_STAGE);
         if (more && (count == max || !back))
             return count;
         if (back)
@@ -520,8 +557,9 @@ static void pass_key_request(struct conference *c, struct member *m, struct egre
     unsigned spatial;
     unsigned stream = source_stream_of(s, layer, &spatial);
     usec_t rtt = m->rtt > 0 ? m->rtt : CONFERENCE_RTT_UNKNOWN;
+    usec_t pause = source_is_screen(s) ? SCREEN_KEY_PAUSE : rtt + 10 * USEC_PER_MSEC;
     bool on_its_way = s->streams[stream].key_wanted_until >= now ||
-                      (e->key_sent > 0 && now - e->key_sent < rtt + 10 * USEC_PER_MSEC);
+                      (e->key_sent > 0 && now - e->key_sent < pause);
     if (on_its_way) {
         e->key_wanted = false;
     } else if (egress_take_key(e, now)) {
@@ -534,21 +572,38 @@ static void pass_key_request(struct conference *c, struct member *m, struct egre
     }
 }
 
+/* Whether a screen's stream that waits for a key frame asks for none now: one waits to leave, or
+ * one just went. */
+static bool key_pauses(const struct egress *e, const struct source *s, usec_t now)
+{
+    unsigned spatial;
+    const struct source_stream *st =
+        &s->streams[source_stream_of(s, (unsigned)e->target, &spatial)];
+    if (!source_is_screen(s))
+        return false;
+    return e->key_waits || (st->key_at > 0 && now - st->key_at < SCREEN_KEY_FRESH) ||
+           (e->limited && e->key_sent > 0 && now - e->key_sent < SCREEN_KEY_PAUSE);
+}
+
 static void want_key(struct conference *c, struct member *m, struct egress *e, usec_t now)
 {
     struct source *s = c->sources[e->source];
     if (now < e->usable_at || !source_live(s))
         return;
-    if (egress_waits(e, s))
-        source_want_key(s, now, (unsigned)e->target);
-    else if (e->key_wanted && e->target >= 0)
+    if (egress_waits(e, s)) {
+        if (!key_pauses(e, s, now))
+            source_want_key(s, now, (unsigned)e->target);
+    } else if (e->key_wanted && e->target >= 0) {
         pass_key_request(c, m, e, s, now);
+    }
 }
 
 bool receive_waits(const struct member *m)
 {
-    return m->pacer.queued > 0 || m->resend_tail != m->resend_head ||
-           estimate_probing(&m->estimate);
+    for (enum pacer_class class = 0; class < PACER_CLASSES; class ++)
+        if (pacer_waits(&m->pacer, class))
+            return true;
+    return m->resend_tail != m->resend_head || estimate_probing(&m->estimate);
 }
 
 void receive_tick(struct conference *c, struct member *m, usec_t now)

@@ -127,6 +127,12 @@ static void place(struct member *m, uint32_t index)
     m->order[m->order_count++] = index;
 }
 
+static void place_other(const struct conference *c, struct member *m, uint32_t index)
+{
+    if (c->sources[index]->owner != m->seat)
+        place(m, index);
+}
+
 /* Heights by default and by name, and the order of importance. */
 static void read_wishes(struct conference *c, struct member *m)
 {
@@ -161,9 +167,12 @@ static void read_wishes(struct conference *c, struct member *m)
         if (s)
             place(m, s->index);
     }
+    /* Who shows a screen means that. */
     for (size_t i = 0; i < c->video_count; i++)
-        if (c->sources[c->video_order[i]]->owner != m->seat)
-            place(m, c->video_order[i]);
+        if (source_is_screen(c->sources[c->video_order[i]]))
+            place_other(c, m, c->video_order[i]);
+    for (size_t i = 0; i < c->video_count; i++)
+        place_other(c, m, c->video_order[i]);
 }
 
 static int16_t at_most(int16_t wished, int limit)
@@ -289,8 +298,10 @@ static void price_layers(struct source *s, usec_t now, struct allocate_source *a
     for (unsigned l = 0; l < s->layer_count; l++) {
         uint64_t whole = s->bps[l] * COST_PERCENT / 100;
         uint64_t measured = source_layer_rate(s, now, l, SOURCE_TIDS - 1);
+        /* How the frames of a screen divide shows after a while. */
+        bool known = measured > 0 && (!source_is_screen(s) || source_layer_known(s, now, l));
         for (unsigned tid = 0; tid < SOURCE_TIDS; tid++) {
-            uint64_t part = measured > 0 ? source_layer_rate(s, now, l, tid) : 0;
+            uint64_t part = known ? source_layer_rate(s, now, l, tid) : 0;
             a->bps[l][tid] = part > 0 ? (whole * part + measured - 1) / measured : whole;
         }
         a->height[l] = source_layer_height(s, l);

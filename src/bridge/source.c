@@ -12,6 +12,7 @@ enum {
     /* With what else there is of a source, less than a megabyte. */
     VIDEO_RING_BYTES_MAX = 768 * 1024,
     VIDEO_RING_SLOTS_MAX = 1024,
+    SCREEN_RING = 2, /* so many times as much */
     AUDIO_RING_BYTES = 16 * 1024,
     AUDIO_RING_SLOTS = 64, /* over half a second at 10 ms */
     PACKET_MAX = 1600,
@@ -25,7 +26,8 @@ enum {
     PASS_PACKETS = 64, /* and so is one of so many: the roll-over counter is never in doubt */
 };
 
-#define RING_TIME (1 * USEC_PER_SEC) /* what a video ring should hold */
+#define RING_TIME (1 * USEC_PER_SEC)        /* what a video ring should hold */
+#define SCREEN_RING_TIME (5 * USEC_PER_SEC) /* that of a screen, which may leave slowly */
 #define REORDER_TIME (10 * USEC_PER_MSEC)
 #define NACK_TIME (1 * USEC_PER_SEC) /* nobody waits longer for a packet */
 #define NACK_RTT_MIN (20 * USEC_PER_MSEC)
@@ -238,6 +240,7 @@ static void note_key(struct source *s, struct source_stream *st, usec_t now,
                      const struct ring_packet *entry, const struct codec_key *key)
 {
     st->key_at = now;
+    st->key_timestamp = entry->timestamp;
     if (entry->sequence > st->hole)
         st->hole = 0;
     st->key_wanted_until = 0;
@@ -251,10 +254,27 @@ static void note_key(struct source *s, struct source_stream *st, usec_t now,
             s->layers[s->layered < 0 ? entry->stream : i].height = key->height[i];
 }
 
+/* Seconds that the meters of its layers reach over. */
+static int span_of(const struct source *s)
+{
+    return source_is_screen(s) ? SOURCE_SPAN_DESKTOP : 1;
+}
+
+/* What passed on a meter that reaches over so many seconds, in a second: less time than that may
+ * have passed since it began. */
+static uint64_t slow_rate(struct meter *m, usec_t now, int span, usec_t since)
+{
+    usec_t passed = usec_min(usec_max(now - since, USEC_PER_SEC), span * USEC_PER_SEC);
+    return (uint64_t)meter_rate(m, now / span) * USEC_PER_SEC / (uint64_t)passed;
+}
+
 /* Counts the packet for every layer that it is sent with. */
 static void count_layers(struct source *s, usec_t now, const struct ring_packet *entry,
                          uint32_t bytes)
 {
+    const struct source_stream *st = &s->streams[entry->stream];
+    bool key = st->key_at > 0 && entry->timestamp == st->key_timestamp;
+    usec_t at = now / span_of(s);
     const struct codec_facts *f = &entry->facts;
     unsigned first = s->layered < 0 ? entry->stream : 0;
     unsigned end = s->layered < 0 ? first + 1 : s->layer_count;
@@ -264,9 +284,12 @@ static void count_layers(struct source *s, usec_t now, const struct ring_packet 
         for (unsigned tid = 0; tid < SOURCE_TIDS; tid++) {
             if (!(f->present & codec_cell(spatial, tid)))
                 continue;
-            meter_add(&l->bytes[tid], now, bytes);
+            if (key && source_is_screen(s))
+                meter_add(&l->keys, now / SOURCE_SPAN_KEYS, bytes);
+            else
+                meter_add(&l->bytes[tid], at, bytes);
             if (f->start && (s->layered < 0 || f->spatial == i))
-                meter_add(&l->frames[tid], now, 1);
+                meter_add(&l->frames[tid], at, 1);
             break;
         }
     }
@@ -532,7 +555,7 @@ unsigned source_stream_of(const struct source *s, unsigned layer, unsigned *ret_
 bool source_layer_active(const struct source *s, usec_t now, unsigned layer)
 {
     const struct source_layer *l = &s->layers[layer];
-    bool desktop = s->state.video_type == CONFERENCE_DESKTOP;
+    bool desktop = source_is_screen(s);
     if (l->last_packet == 0 ||
         now - l->last_packet >= (desktop ? SOURCE_QUIET_DESKTOP : SOURCE_QUIET_CAMERA))
         return false;
@@ -559,22 +582,34 @@ int source_layer_height(const struct source *s, unsigned layer)
 
 uint64_t source_layer_rate(struct source *s, usec_t now, unsigned layer, unsigned tid)
 {
-    uint64_t bytes = 0;
+    struct source_layer *l = &s->layers[layer];
+    uint64_t bytes = meter_rate(&l->keys, now / SOURCE_SPAN_KEYS) / SOURCE_SPAN_KEYS;
     for (unsigned i = 0; i < SOURCE_TIDS && i <= tid; i++)
-        bytes += meter_rate(&s->layers[layer].bytes[i], now);
+        bytes += slow_rate(&l->bytes[i], now, span_of(s), l->on_since);
     return bytes * 8;
+}
+
+static uint64_t frame_rate(const struct source *s, struct source_layer *l, usec_t now, unsigned tid)
+{
+    return slow_rate(&l->frames[tid], now, span_of(s), l->on_since);
+}
+
+bool source_layer_known(const struct source *s, usec_t now, unsigned layer)
+{
+    return now - s->layers[layer].on_since >= RATE_TIME;
 }
 
 unsigned source_layer_tid(struct source *s, usec_t now, unsigned layer, int max_frame_rate)
 {
     if (max_frame_rate < 0)
         return SOURCE_TIDS - 1;
+    struct source_layer *l = &s->layers[layer];
     unsigned tid = 0;
-    uint32_t frames = meter_rate(&s->layers[layer].frames[0], now);
+    uint64_t frames = frame_rate(s, l, now, 0);
     while (tid + 1 < SOURCE_TIDS) {
-        uint32_t more = meter_rate(&s->layers[layer].frames[tid + 1], now);
+        uint64_t more = frame_rate(s, l, now, tid + 1);
         /* One frame of tolerance: thirty a second are sometimes thirty-one. */
-        if (frames + more > (uint32_t)max_frame_rate + 1)
+        if (frames + more > (uint64_t)max_frame_rate + 1)
             break;
         frames += more;
         tid++;
@@ -582,10 +617,12 @@ unsigned source_layer_tid(struct source *s, usec_t now, unsigned layer, int max_
     return tid;
 }
 
-/* What a layer of that height takes, until it was measured. */
-static uint64_t usual_rate(int height)
+/* What a layer takes, until it was measured: by its height, but for a screen's first of several,
+ * which may have all lines and is for those who have little. */
+static uint64_t usual_rate(const struct source *s, unsigned layer)
 {
-    if (height <= LAYER_HEIGHT_LOWEST)
+    int height = source_layer_height(s, layer);
+    if (height <= LAYER_HEIGHT_LOWEST || (layer == 0 && s->layer_count > 1 && source_is_screen(s)))
         return 200000;
     return height <= 2 * LAYER_HEIGHT_LOWEST ? 500000 : 1500000;
 }
@@ -601,14 +638,19 @@ bool source_refresh(struct source *s, usec_t now)
                 l->on_since = now;
             bps = source_layer_rate(s, now, i, SOURCE_TIDS - 1);
             bps = bps > 0 ? bps : 1; /* still, not off */
-            uint64_t usual = usual_rate(source_layer_height(s, i));
-            if (s->state.kind == CONFERENCE_VIDEO && now - l->on_since < RATE_TIME && bps < usual)
+            uint64_t usual = usual_rate(s, i);
+            if (s->state.kind == CONFERENCE_VIDEO && !source_layer_known(s, now, i) && bps < usual)
                 bps = usual;
         }
         changed = changed || (bps > 0) != (s->bps[i] > 0);
         s->bps[i] = bps;
     }
     return changed;
+}
+
+bool source_is_screen(const struct source *s)
+{
+    return s->state.kind == CONFERENCE_VIDEO && s->state.video_type == CONFERENCE_DESKTOP;
 }
 
 bool source_live(const struct source *s)
@@ -623,13 +665,15 @@ int source_tick(struct source *s)
     int err = rewrite_tick(&s->record);
     if (err)
         return err;
+    bool screen = source_is_screen(s);
     usec_t spared = s->ring.spared;
+    size_t most = (size_t)VIDEO_RING_BYTES_MAX * (screen ? SCREEN_RING : 1);
+    uint32_t most_slots = (uint32_t)VIDEO_RING_SLOTS_MAX * (screen ? SCREEN_RING : 1);
     s->ring.spared = USEC_NEVER;
-    if (s->state.kind != CONFERENCE_VIDEO || spared >= RING_TIME ||
-        s->ring.size >= VIDEO_RING_BYTES_MAX)
+    if (s->state.kind != CONFERENCE_VIDEO || s->ring.size >= most ||
+        spared >= (screen ? SCREEN_RING_TIME : RING_TIME))
         return 0;
     size_t size = s->ring.size * 2;
     uint32_t slots = s->ring.slots * 2;
-    return ring_grow(&s->ring, size < VIDEO_RING_BYTES_MAX ? size : VIDEO_RING_BYTES_MAX,
-                     slots < VIDEO_RING_SLOTS_MAX ? slots : VIDEO_RING_SLOTS_MAX);
+    return ring_grow(&s->ring, size < most ? size : most, slots < most_slots ? slots : most_slots);
 }

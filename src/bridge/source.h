@@ -59,12 +59,18 @@ struct source_stream {
     uint32_t sr_rtp;
     usec_t sr_arrival; /* 0: none yet */
     usec_t key_at;     /* when the last key frame came */
-    int64_t hole;      /* newest number lost for good since then; 0: none */
+    uint32_t key_timestamp;
+    int64_t hole; /* newest number lost for good since then; 0: none */
     usec_t last_packet;
     usec_t key_wanted_until;
     usec_t key_asked;
     uint8_t key_tries;
 };
+
+/* A camera is measured over a second. A screen moves now and then, and its key frames, large beside
+ * everything else and seldom, count apart from the rest and over a longer time. */
+#define SOURCE_SPAN_DESKTOP 4
+#define SOURCE_SPAN_KEYS 20
 
 struct source_layer {
     uint16_t height; /* of the last key frame; 0: none yet */
@@ -72,6 +78,7 @@ struct source_layer {
     usec_t on_since; /* by the refreshes */
     struct meter bytes[SOURCE_TIDS];
     struct meter frames[SOURCE_TIDS];
+    struct meter keys; /* bytes of a screen's key frames */
 };
 
 /* The newest packet of sound that was decrypted. */
@@ -155,10 +162,13 @@ bool source_layer_active(const struct source *source, usec_t now, unsigned layer
 int source_layer_height(const struct source *source, unsigned layer);
 /* Bits per second of temporal layers up to `tid`. */
 uint64_t source_layer_rate(struct source *source, usec_t now, unsigned layer, unsigned tid);
+/* Whether it was on long enough to be measured. */
+bool source_layer_known(const struct source *source, usec_t now, unsigned layer);
 /* The highest temporal layer whose frame rate stays within `max` (-1: any). */
 unsigned source_layer_tid(struct source *source, usec_t now, unsigned layer, int max_frame_rate);
 /* Measures the layers anew; true when one went on or off. */
 bool source_refresh(struct source *source, usec_t now);
+bool source_is_screen(const struct source *source);
 /* Whether it may be heard or seen by anybody. */
 bool source_live(const struct source *source);
 /* Housekeeping outside the packet path: more room where it was too short. ERR_MEMORY. */

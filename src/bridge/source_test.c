@@ -15,17 +15,23 @@ static struct source *video_source(void)
     return s;
 }
 
-static int put(struct source *s, usec_t now, unsigned layer, uint16_t sequence, bool key,
-               bool repaired)
+static int put_at(struct source *s, usec_t now, unsigned layer, uint16_t sequence,
+                  uint32_t timestamp, bool key, bool repaired)
 {
     uint8_t payload[600] = {
         0x90, 0x80, 0x80, (uint8_t)sequence, key ? 0 : 1, 0, 0, 0x9d, 0x01, 0x2a, 64, 1, 104, 1};
     struct rtp_packet packet = {.payload_type = OFFER_PT_VP8,
                                 .sequence = sequence,
-                                .timestamp = sequence * 3000U,
+                                .timestamp = timestamp,
                                 .payload = slice_of(payload, sizeof(payload))};
     uint32_t number;
     return source_input(s, now, layer, &packet, repaired, &number);
+}
+
+static int put(struct source *s, usec_t now, unsigned layer, uint16_t sequence, bool key,
+               bool repaired)
+{
+    return put_at(s, now, layer, sequence, sequence * 3000U, key, repaired);
 }
 
 static void duplicates_and_late_packets_are_told_apart(void **state)
@@ -202,11 +208,50 @@ static void the_ring_keeps_numbers_when_it_grows_and_wraps(void **state)
     ring_done(&ring);
 }
 
+/* Five pictures of 600 bytes a second, after a key picture of 60 kB: 24 kb/s, and a twentieth of
+ * the key picture's. */
+static void the_key_frames_of_a_screen_hardly_make_it_dearer(void **state)
+{
+    (void)state;
+    for (int desktop = 0; desktop < 2; desktop++) {
+        struct source *s = video_source();
+        s->state.video_type = desktop ? CONFERENCE_DESKTOP : CONFERENCE_CAMERA;
+        usec_t now = 100 * USEC_PER_SEC;
+        uint16_t sequence = 0;
+        uint64_t most = 0;
+        for (int i = 0; i < 100; i++) {
+            assert_int_equal(put(s, now, 0, sequence++, i == 50, false), 0);
+            for (int k = 0; i == 50 && k < 99; k++, sequence++)
+                assert_int_equal(put_at(s, now, 0, sequence, 50 * 3000, false, false), 0);
+            (void)source_refresh(s, now += 200 * USEC_PER_MSEC);
+            if (i >= 10 && s->bps[0] > most)
+                most = s->bps[0];
+        }
+        if (desktop)
+            assert_in_range(most, 44000, 52000);
+        else
+            assert_true(most > 450000);
+        assert_in_range(s->bps[0], 19000, 52000);
+        source_free(&s);
+    }
+}
+
+/* A screen's, of which there are few, below two. */
 static void a_source_stays_below_a_megabyte(void **state)
 {
     (void)state;
     struct conference_source video = {.name = "a-v0", .kind = CONFERENCE_VIDEO, .layer_count = 3};
+    video.video_type = CONFERENCE_DESKTOP;
     struct source *s = source_new(&video);
+    for (int i = 0; s && i < 20; i++) {
+        s->ring.spared = 0;
+        assert_int_equal(source_tick(s), 0);
+    }
+    assert_non_null(s);
+    assert_in_range(s->ring.size + s->ring.slots * sizeof(s->ring.packets[0]), 1500000, 1900000);
+    source_free(&s);
+    video.video_type = CONFERENCE_CAMERA;
+    s = source_new(&video);
     assert_non_null(s);
     for (int i = 0; i < 20; i++) {
         s->ring.spared = 0; /* it is short again */
@@ -232,6 +277,7 @@ int main(void)
         cmocka_unit_test(reports_count_what_was_lost),
         cmocka_unit_test(heights_come_from_key_frames_else_from_neighbours),
         cmocka_unit_test(the_ring_keeps_numbers_when_it_grows_and_wraps),
+        cmocka_unit_test(the_key_frames_of_a_screen_hardly_make_it_dearer),
         cmocka_unit_test(a_source_stays_below_a_megabyte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

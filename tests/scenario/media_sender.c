@@ -1,5 +1,6 @@
 #include "media_sender.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "proto/offer.h"
@@ -35,6 +36,9 @@ void sender_init(struct sender *s, struct pipe *up, uint32_t base, uint64_t seed
         l->ssrc = base + i;
         l->rtx = base + 10 + i;
         l->on = l->key_wanted = true;
+        l->height = (uint16_t)(180 << i);
+        l->bytes = RATES[i] / 8 / FPS;
+        l->every = 1;
         l->sequence = (uint16_t)next_random(s);
         l->rtx_sequence = (uint16_t)next_random(s);
         l->timestamp_base = next_random(s);
@@ -53,10 +57,43 @@ void sender_done(struct sender *s)
         free(s->layers[i].history);
 }
 
+void sender_share_screen(struct sender *s, size_t key_bytes)
+{
+    static const unsigned every[] = {6, 1, 2}; /* 5 and 15 a second */
+    static const uint32_t rates[] = {200000, 0, 2000000};
+    s->screen = true;
+    for (unsigned i = 0; i < SENDER_LAYERS; i++) {
+        struct sender_layer *l = &s->layers[i];
+        l->on = l->key_wanted = i != 1;
+        l->height = 720;
+        l->every = every[i];
+        l->bytes = rates[i] / 8 / FPS * every[i];
+        l->key_bytes = key_bytes;
+    }
+}
+
+void sender_share_lone(struct sender *s, uint32_t bps, size_t key_bytes)
+{
+    sender_share_screen(s, key_bytes);
+    s->layers[0].every = UINT_MAX;
+    s->layers[0].on = false;
+    s->layers[2].bytes = bps / 8 / FPS * s->layers[2].every;
+}
+
+static bool wanted_on(const struct sender *s, unsigned layer, int max_height)
+{
+    bool large = max_height < 0 || max_height >= 360;
+    if (s->screen && s->layers[0].every == UINT_MAX)
+        return max_height != 0 && layer == 2;
+    if (s->screen)
+        return max_height != 0 && (layer == 0 || (layer == 2 && large));
+    return max_height < 0 || (max_height > 0 && (layer == 0 || 180 << layer <= max_height));
+}
+
 void sender_constrain(struct sender *s, int max_height)
 {
     for (unsigned i = 0; i < SENDER_LAYERS; i++) {
-        bool on = max_height < 0 || (max_height > 0 && (i == 0 || 180 << i <= max_height));
+        bool on = wanted_on(s, i, max_height);
         if (on && !s->layers[i].on)
             s->layers[i].key_wanted = true;
         s->layers[i].on = on;
@@ -103,9 +140,8 @@ static void send_packet(struct sender *s, usec_t now, struct sender_layer *l,
     pipe_send(s->up, now, slice_of(bytes, writer_len(&w)), false);
 }
 
-static void put_frame_head(struct writer *w, const struct sender_frame *frame)
+static void put_frame_head(struct writer *w, const struct sender_frame *frame, uint32_t height)
 {
-    uint32_t height = 180U << frame->layer;
     uint32_t width = height * 16 / 9;
     uint8_t head[10] = {frame->key ? 0 : 1,
                         0,
@@ -186,9 +222,10 @@ static void send_frame(struct sender *s, usec_t now, unsigned index)
                                .tid = (uint8_t)tid,
                                .sync = sync};
     l->picture = (l->picture + 1) & 0x7fff;
-    size_t size = RATES[index] / 8 / FPS / s->thrift;
-    size = size * (90 + next_random(s) % 20) / 100;
-    if (frame.key)
+    size_t size = l->bytes / s->thrift;
+    bool key_sized = frame.key && l->key_bytes > 0;
+    size = (key_sized ? l->key_bytes : size) * (90 + next_random(s) % 20) / 100;
+    if (frame.key && !key_sized)
         size *= KEY_FACTOR;
     l->key_wanted = false;
     uint32_t timestamp = l->timestamp_base + (uint32_t)((now + s->skew) * 9 / 100);
@@ -198,7 +235,7 @@ static void send_frame(struct sender *s, usec_t now, unsigned index)
         memset(bytes, 0x55, sizeof(bytes));
         struct writer w = writer_of(bytes, sizeof(bytes));
         if (d.start)
-            put_frame_head(&w, &frame);
+            put_frame_head(&w, &frame, l->height);
         if (len < 64)
             len = 64;
         sent += len;
@@ -265,8 +302,9 @@ void sender_step(struct sender *s, usec_t now)
     }
     if (s->video && now >= s->frame_at) {
         for (unsigned i = 0; i < SENDER_LAYERS; i++)
-            if (s->layers[i].on)
+            if (s->layers[i].on && s->frames % s->layers[i].every == 0)
                 send_frame(s, now, i);
+        s->frames++;
         s->frame_at = now + USEC_PER_SEC / FPS;
     }
     if (now >= s->report_at) {

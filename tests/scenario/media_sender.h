@@ -35,6 +35,10 @@ struct sender_layer {
     bool on;
     bool key_wanted;
     bool keyless; /* makes none when asked */
+    uint16_t height;
+    size_t bytes;     /* of a picture */
+    size_t key_bytes; /* of a key picture; 0: some times as much */
+    unsigned every;   /* of so many pictures it has one */
     uint16_t sequence;
     uint16_t rtx_sequence;
     uint32_t timestamp_base;
@@ -56,6 +60,8 @@ struct sender {
     bool video;
     bool short_picture_id;
     bool temporal;
+    bool screen;     /* two streams of one height */
+    unsigned frames; /* so far, sent or not */
     unsigned thrift; /* pictures take so many times less */
     usec_t frame_at;
     bool audio;
@@ -83,6 +89,11 @@ struct sender {
 /* SSRCs are `base` + 0..2 for layers, + 10..12 for RTX, + 20 for audio. */
 void sender_init(struct sender *sender, struct pipe *up, uint32_t base, uint64_t seed);
 void sender_done(struct sender *sender);
+/* From now on a screen on which much moves, as our client sends it: the first layer with few
+ * pictures, the last with all, both of 720 lines, with key pictures of so many bytes. */
+void sender_share_screen(struct sender *sender, size_t key_bytes);
+/* The same in one stream of so much, as other clients send it. */
+void sender_share_lone(struct sender *sender, uint32_t bps, size_t key_bytes);
 /* As told by SENDER_CONSTRAINTS. */
 void sender_constrain(struct sender *sender, int max_height);
 void sender_input(struct sender *sender, usec_t now, struct slice rtcp);

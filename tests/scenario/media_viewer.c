@@ -457,8 +457,9 @@ static void ask(struct viewer *v, struct viewer_stream *s, usec_t now, struct wr
         lost[count++] = (uint16_t)i;
     }
     rtcp_put_nack(w, 1, s->ssrc, lost, count);
-    if (now - s->last_shown > STUCK && now - s->last_packet < STUCK / 2 &&
-        now - s->pli_at > STUCK) {
+    usec_t patience = v->patience > 0 ? v->patience : STUCK;
+    if (now - s->last_shown > patience && now - s->last_packet < STUCK / 2 &&
+        now - s->pli_at > patience) {
         rtcp_put_pli(w, 1, s->ssrc);
         s->pli_at = now;
         v->plis++;

@@ -99,8 +99,9 @@ struct viewer {
     usec_t nack_at;
     bool mute_feedback;
     unsigned plis;
-    bool repairs; /* sends NACK */
-    bool red;     /* takes redundant audio */
+    usec_t patience; /* without a picture, before it asks for a key picture; 0: little */
+    bool repairs;    /* sends NACK */
+    bool red;        /* takes redundant audio */
     uint64_t red_packets;
     uint64_t red_bytes; /* of what is repeated */
     uint64_t padding;

@@ -62,6 +62,8 @@ export function Tile(props: TileProps) {
   const label = isScreen ? t('screen-of', { name: person.name }) : name;
   const wanted = isScreen ? person.screenOn : person.cameraOn;
   const shown = wanted && props.track !== null && !props.paused;
+  // The last picture of a screen can still be read while the line has no room for the next.
+  const kept = shown || (wanted && isScreen && props.note === 'paused');
   const spoken = [
     label,
     ...(isScreen || person.microphoneOn ? [] : [t('muted')]),
@@ -80,7 +82,7 @@ export function Tile(props: TileProps) {
       data-video={String(shown)}
       onClick={props.small && !person.self ? props.onPin : undefined}
     >
-      {shown && props.track ? (
+      {kept && props.track ? (
         <VideoView track={props.track} mirrored={person.self && !isScreen} whole={isScreen} />
       ) : (
         <div class="tile-rest">

@@ -713,7 +713,9 @@ static bool start_round(struct conference *c)
     c->in_round = true;
     c->waiting = false;
     c->round_end = c->pending_count;
-    c->round_seat = 0;
+    c->round_seats = c->member_end;
+    c->round_first = c->round_first + 1 < c->round_seats ? c->round_first + 1 : 0;
+    c->round_done = 0;
     c->round_stage = 0;
     c->round_at = 0;
     c->round_reports = c->work;
@@ -739,19 +741,19 @@ size_t conference_poll_packets(struct conference *c, usec_t now, struct conferen
     while (count < max) {
         if (!c->in_round && !start_round(c))
             break;
-        while (c->round_seat < c->member_end && count < max) {
-            struct member *m = c->members[c->round_seat];
+        while (c->round_done < c->round_seats && count < max) {
+            struct member *m = c->members[(c->round_first + c->round_done) % c->round_seats];
             bool done = true;
             if (m && m->connected)
                 count += receive_poll(c, m, now, out + count, max - count, &done);
             if (!done)
                 break;
             c->waiting = c->waiting || (m && receive_waits(m));
-            c->round_seat++;
+            c->round_done++;
             c->round_stage = 0;
             c->round_at = 0;
         }
-        if (c->round_seat < c->member_end)
+        if (c->round_done < c->round_seats)
             break;
         end_round(c);
     }

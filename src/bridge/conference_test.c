@@ -220,6 +220,39 @@ static void classic_audio_goes_on_its_own_ssrc_at_once(void **state)
     end(&class);
 }
 
+/* Behind a line that they share, who is last finds the queue full. */
+static void nobody_is_always_the_last(void **state)
+{
+    (void)state;
+    enum { PUPILS = 4, ROUNDS = 20 };
+    struct class class;
+    struct conference_seat seats[PUPILS];
+    char marks[PUPILS];
+    unsigned last[PUPILS] = {0};
+    begin(&class, false, 0);
+    conference_del(class.conference, class.now, class.pupil);
+    for (int i = 0; i < PUPILS; i++) {
+        struct conference_endpoint pupil = {.wishes = {.assumed_bandwidth_bps = -1}};
+        (void)snprintf(pupil.id, sizeof(pupil.id), "p%d", i);
+        assert_int_equal(conference_put(class.conference, class.now, &pupil, &marks[i], &seats[i]),
+                         0);
+        conference_set_connected(class.conference, class.now, seats[i], true);
+    }
+    for (uint16_t round = 0; round < ROUNDS; round++, class.now += 20000) {
+        assert_int_equal(send_audio(&class, round), 0);
+        size_t count = drain(&class);
+        char *of = NULL;
+        for (size_t i = 0; i < count; i++)
+            if (class.packets[i].audio)
+                of = class.packets[i].user;
+        assert_non_null(of);
+        last[of - marks]++;
+    }
+    for (int i = 0; i < PUPILS; i++)
+        assert_in_range(last[i], 2, ROUNDS / 2);
+    end(&class);
+}
+
 static size_t take_audio(struct class *class, struct rtp_packet out[4], char text[4][16])
 {
     size_t count = drain(class);
@@ -848,6 +881,7 @@ int main(void)
         cmocka_unit_test(rewritten_audio_waits_for_its_map),
         cmocka_unit_test(video_starts_with_a_key_frame_of_the_layer),
         cmocka_unit_test(what_is_encrypted_end_to_end_arrives_as_it_was),
+        cmocka_unit_test(nobody_is_always_the_last),
         cmocka_unit_test(nack_is_served_as_rtx),
         cmocka_unit_test(a_second_of_a_busy_stream_can_be_asked_for),
         cmocka_unit_test(muted_blocked_and_unknown_are_not_forwarded),

@@ -171,7 +171,11 @@ struct conference {
     bool in_round;
     bool round_reports; /* in this round reports are due, too */
     size_t round_end;   /* of pending */
-    uint32_t round_seat;
+    /* Each round begins with another seat: behind a line that they share, the last one's packets
+     * are those that find a queue full. */
+    uint32_t round_first;
+    uint32_t round_seats; /* there when it began */
+    uint32_t round_done;  /* of these */
     int round_stage;
     size_t round_at;
     uint8_t scratch[CONFERENCE_SCRATCH];

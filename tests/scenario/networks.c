@@ -239,6 +239,7 @@ struct sharing {
     usec_t over_since, full_since;
     usec_t over, full; /* longest */
     double kbps[SECONDS][NETWORKS_SHARERS];
+    double estimate[SECONDS][NETWORKS_SHARERS];
 };
 
 static void share_begin(struct sharing *s, uint64_t seed)
@@ -271,7 +272,7 @@ static void share_run(struct sharing *s, usec_t time, bool download)
     }
 }
 
-/* Of the rates of two pupils, on average over all pairs. */
+/* Of the estimates of two pupils, on average over all pairs. */
 static double together(double kbps[SECONDS][NETWORKS_SHARERS])
 {
     double mean[NETWORKS_SHARERS] = {0}, single = 0, sum = 0;
@@ -302,6 +303,9 @@ static void share_second(struct sharing *s, int second, bool download, FILE *raw
                       (double)bottleneck_wait(&s->line, s->world.now) / 1000,
                       (double)(s->rival.bits - rival) / 1000);
     for (int i = 0; i < NETWORKS_SHARERS; i++) {
+        const struct person *p = s->pupils[i].person;
+        const struct member *m = conference_member(s->world.conference, p->seat);
+        s->estimate[second][i] = (double)estimate_bps(&m->estimate) / 1000;
         s->kbps[second][i] = (double)(s->pupils[i].person->rtp_bytes - bytes[i]) * 8 / 1000;
         if (raw)
             (void)fprintf(raw, " %.0f", s->kbps[second][i]);
@@ -334,7 +338,7 @@ void networks_shared(uint64_t seed, bool download, FILE *raw, struct networks_sh
     }
     ret->full = (double)(s.line.bits - bits) * 100 / SECONDS / (double)s.line.rate_bps;
     ret->rival = (double)(s.rival.bits - rival) / 1000 / SECONDS;
-    ret->together = together(s.kbps);
+    ret->together = together(s.estimate);
     world_done(&s.world);
 }
 

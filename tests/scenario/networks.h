@@ -44,7 +44,8 @@ struct networks_shared {
     double concealed;         /* percent, of who hears worst */
     usec_t queue;             /* longest time over 150 ms */
     usec_t queue_full;        /* longest time over 195 ms */
-    double together;          /* correlation of two pupils' rates, on average */
+    double together; /* correlation of two pupils' estimates, on average: what is sent sways with
+                        the picture that all get */
 };
 void networks_shared(uint64_t seed, bool download, FILE *raw, struct networks_shared *ret);
 

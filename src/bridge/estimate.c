@@ -103,18 +103,26 @@ static void take_status(struct estimate *e, usec_t now, const struct twcc_status
     }
 }
 
-static bool blocked(const struct estimate *e)
+/* Whether the queue is none of our making, as far as is known. */
+static bool crowded(const struct estimate *e, usec_t now)
 {
+    return e->beside.on || beside_suspects(&e->beside, now, current(e));
+}
+
+static bool blocked(const struct estimate *e, usec_t now)
+{
+    if (crowded(e, now))
+        return current(e) >= BESIDE_MOST || beside_loses(&e->beside, e->loss.average);
     return e->delay.use != DELAY_NORMAL || delay_queue(&e->delay) > PROBE_QUEUE ||
            (loss_limits(&e->loss, e->rate.bps) && !loss_explained(&e->loss));
 }
 
-static struct probe_input probe_state(const struct estimate *e)
+static struct probe_input probe_state(const struct estimate *e, usec_t now)
 {
     return (struct probe_input){.bps = current(e),
                                 .need = fmin(e->need, ESTIMATE_MAX),
                                 .idle = e->idle.idle,
-                                .blocked = blocked(e),
+                                .blocked = blocked(e, now),
                                 .inherent = e->loss.average > 0 ? e->loss.inherent : 0,
                                 .rtt = e->rtt,
                                 .sway = e->delay.sway};
@@ -122,10 +130,17 @@ static struct probe_input probe_state(const struct estimate *e)
 
 static void take_probe(struct estimate *e, usec_t now)
 {
-    struct probe_input in = probe_state(e);
+    struct probe_input in = probe_state(e, now);
     double bps = probe_result(&e->probe, now, e->acked, &in);
-    if (bps <= 0 || e->delay.use == DELAY_OVERUSE)
+    bool others = crowded(e, now);
+    if (bps <= 0 || (e->delay.use == DELAY_OVERUSE && !others))
         return;
+    if (others) {
+        bps = fmin(bps, fmax(BESIDE_MOST, current(e)));
+        beside_probed(&e->beside, current(e), bps);
+        if (!e->beside.on)
+            return;
+    }
     rate_raise(&e->rate, bps);
     loss_raise(&e->loss, bps);
 }
@@ -140,11 +155,17 @@ static bool sways(const struct delay *d)
 static void control(struct estimate *e, usec_t now)
 {
     double before = current(e);
+    beside_update(&e->beside, now, delay_queue(&e->delay), e->loss.average);
     struct rate_input rate = {.use = e->delay.use,
                               .arrived = &e->arrived,
                               .rtt = e->rtt,
                               .sways = sways(&e->delay),
-                              .probed = probe_echoes(&e->probe, now, e->rtt)};
+                              .probed = probe_echoes(&e->probe, now, e->rtt),
+                              .most = e->beside.on ? fmax(BESIDE_MOST, before) : ESTIMATE_MAX};
+    if (e->beside.on) {
+        rate.use = DELAY_NORMAL;
+        e->rate.bps *= beside_cut(&e->beside, now, e->rtt, e->loss.average);
+    }
     rate_update(&e->rate, now, &rate);
     struct loss_input loss = {.acked = e->arrived.bps,
                               .delay_bps = e->rate.bps,
@@ -191,7 +212,7 @@ size_t estimate_tick(struct estimate *e, usec_t now, bool can_probe)
             probe_abort(&e->probe, now);
         return 0;
     }
-    struct probe_input in = probe_state(e);
+    struct probe_input in = probe_state(e, now);
     probe_tick(&e->probe, now, e->sent.next, &in);
     return probe_fill(&e->probe, now);
 }

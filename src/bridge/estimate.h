@@ -10,6 +10,7 @@
 #include "base/slice.h"
 #include "base/units.h"
 #include "bridge/estimate_acked.h"
+#include "bridge/estimate_beside.h"
 #include "bridge/estimate_delay.h"
 #include "bridge/estimate_idle.h"
 #include "bridge/estimate_loss.h"
@@ -33,6 +34,7 @@ struct estimate {
     struct acked arrived;
     struct loss loss;
     struct idle idle;
+    struct beside beside;
     struct probe probe;
     double need; /* that would be of use */
     usec_t rtt;

@@ -75,7 +75,7 @@ static void increase(struct rate *r, double seconds, const struct rate_input *in
     double step = r->decreased_at > 0 ? near_step(in->rtt) : INCREASE * r->bps;
     double raised = r->bps + step * seconds;
     double most = a->bps > 0 ? most_after(a->bps) : raised;
-    r->bps = clamp_bps(r, fmin(raised, fmax(most, r->bps)));
+    r->bps = clamp_bps(r, fmin(fmin(raised, in->most), fmax(most, r->bps)));
 }
 
 void rate_update(struct rate *r, usec_t now, const struct rate_input *in)

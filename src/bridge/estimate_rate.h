@@ -19,6 +19,7 @@ struct rate_input {
     usec_t rtt;
     bool sways;  /* the way, more than its queue is long */
     bool probed; /* a probe may be what fills the queue */
+    double most; /* it does not rise above */
 };
 
 void rate_init(struct rate *rate, usec_t now, double bps);

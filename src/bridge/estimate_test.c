@@ -11,7 +11,8 @@ struct link {
     uint64_t rate;
     unsigned lose; /* one in so many; 0: none */
     usec_t jitter;
-    bool deaf; /* gives no feedback */
+    bool deaf;   /* gives no feedback */
+    bool beside; /* a download fills the queue, between 100 and 250 ms */
     unsigned count;
     uint32_t random;
     size_t probed; /* bytes */
@@ -81,6 +82,8 @@ static void run(struct link *l, usec_t time, uint64_t bps)
 {
     double owed = 0;
     for (usec_t end = l->now + time; l->now < end; l->now += 1000) {
+        if (l->beside)
+            l->free_at = usec_max(l->free_at, l->now + 100000 + l->now / 40 % 150000);
         owed += (double)bps / 8 / 1000;
         for (; l->now / 1000 % 33 == 0 && owed >= 1000; owed -= 1000)
             send(l, 1000, false);
@@ -164,6 +167,57 @@ static void loss_of_the_way_itself_is_told_from_loss_by_rate(void **state)
     follow(&l, 20000000, 2000000);
     assert_true(estimate_bps(&l.estimate) >= 1900000);
     estimate_done(&l.estimate);
+}
+
+/* Sound goes out in any case. */
+static void talk(struct link *l, usec_t time, uint64_t wanted)
+{
+    for (usec_t end = l->now + time; l->now < end;) {
+        uint64_t bps = estimate_bps(&l->estimate);
+        estimate_want(&l->estimate, bps < wanted ? wanted : 0, 60000);
+        run(l, 100000, bps < 60000 ? 60000 : bps < wanted ? bps : wanted);
+    }
+}
+
+static void a_download_beside_leaves_a_small_picture(void **state)
+{
+    (void)state;
+    struct link l;
+    begin(&l, 8000000);
+    talk(&l, 10000000, 2000000);
+    assert_true(estimate_bps(&l.estimate) >= 2000000);
+    l.beside = true;
+    talk(&l, 15000000, 2000000);
+    for (int i = 0; i < 90; i++) {
+        talk(&l, 1000000, 2000000);
+        assert_in_range(estimate_bps(&l.estimate), 300000, BESIDE_MOST);
+    }
+    l.lose = 5; /* it is not ours to stand up for more than the line gives */
+    talk(&l, 10000000, 2000000);
+    assert_true(estimate_bps(&l.estimate) < 150000);
+    l.lose = 0;
+    l.beside = false;
+    talk(&l, 30000000, 2000000);
+    assert_true(estimate_bps(&l.estimate) >= 1900000);
+    estimate_done(&l.estimate);
+}
+
+/* Sound alone is almost too much: the queue is our own and stays for long. */
+static void a_queue_of_our_own_is_given_way_to(void **state)
+{
+    (void)state;
+    static const uint64_t RATES[] = {62000, 80000, 150000, 300000, 450000};
+    for (size_t i = 0; i < sizeof(RATES) / sizeof(*RATES); i++) {
+        struct link l;
+        begin(&l, 3000000);
+        talk(&l, 10000000, 2000000);
+        l.rate = RATES[i];
+        for (int k = 0; k < 300; k++) {
+            talk(&l, 200000, 2000000);
+            assert_false(l.estimate.beside.on);
+        }
+        estimate_done(&l.estimate);
+    }
 }
 
 static void jitter_is_no_overuse(void **state)
@@ -295,6 +349,8 @@ int main(void)
         cmocka_unit_test(jitter_that_begins_is_not_taken_for_a_narrow_way),
         cmocka_unit_test(a_drop_is_followed_at_once_and_a_rise_soon),
         cmocka_unit_test(loss_of_the_way_itself_is_told_from_loss_by_rate),
+        cmocka_unit_test(a_download_beside_leaves_a_small_picture),
+        cmocka_unit_test(a_queue_of_our_own_is_given_way_to),
         cmocka_unit_test(jitter_is_no_overuse),
         cmocka_unit_test(probes_cost_little_where_there_is_nothing_to_find),
         cmocka_unit_test(what_is_sent_in_any_case_is_the_least),

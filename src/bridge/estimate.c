@@ -10,6 +10,8 @@
 #define PROBE_QUEUE (20 * USEC_PER_MSEC)
 /* While it is no longer than this there is time to look again before anybody notices. */
 #define SHORT_QUEUE (50 * USEC_PER_MSEC)
+/* Of fewer all may be late by chance. */
+#define FEW_PACKETS 12
 
 int estimate_init(struct estimate *e, usec_t now, uint32_t seed)
 {
@@ -149,7 +151,8 @@ static void take_probe(struct estimate *e, usec_t now)
 static bool sways(const struct delay *d)
 {
     usec_t queue = delay_queue(d);
-    return queue < SHORT_QUEUE && delay_spread(d) > 2 * queue;
+    usec_t far = delay_packets(d) < FEW_PACKETS ? queue / 2 : 2 * queue;
+    return queue < SHORT_QUEUE && delay_spread(d) > far;
 }
 
 static void control(struct estimate *e, usec_t now)

@@ -70,10 +70,13 @@ static void note_least(struct delay_least *l, usec_t now, usec_t period, usec_t 
 {
     if (l->from == 0 || now - l->from > period) {
         l->before = l->from > 0 ? l->now : delay;
+        l->packets_before = l->packets;
+        l->packets = 0;
         l->now = delay;
         l->from = usec_max(now, 1);
     }
     l->now = usec_min(l->now, delay);
+    l->packets++;
 }
 
 usec_t delay_queue(const struct delay *d)
@@ -84,6 +87,11 @@ usec_t delay_queue(const struct delay *d)
 usec_t delay_spread(const struct delay *d)
 {
     return -usec_min(d->latest.now, d->latest.before) - usec_min(d->recent.now, d->recent.before);
+}
+
+unsigned delay_packets(const struct delay *d)
+{
+    return d->recent.packets_before + d->recent.packets;
 }
 
 bool delay_waited(const struct delay *d, usec_t sent, usec_t arrival)

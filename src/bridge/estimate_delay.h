@@ -26,6 +26,7 @@ struct delay_least {
     usec_t now;
     usec_t before;
     usec_t from; /* 0: nothing known */
+    unsigned packets, packets_before;
 };
 
 struct delay {
@@ -56,6 +57,8 @@ void delay_add(struct delay *delay, usec_t now, usec_t sent, usec_t arrival);
 bool delay_waited(const struct delay *delay, usec_t sent, usec_t arrival);
 /* By how much the slowest packets of the last moment are behind the fastest. */
 usec_t delay_spread(const struct delay *delay);
+/* How many packets that moment had. */
+unsigned delay_packets(const struct delay *delay);
 /* By how much the fastest packets of the last moment are behind the fastest of the last seconds. */
 usec_t delay_queue(const struct delay *delay);
 

@@ -30,6 +30,9 @@ enum { PACKETS_MIN = 5 };
 #define WAIT_RATE (1 * USEC_PER_SEC)
 #define WAIT_LEAST (1500 * USEC_PER_MSEC)
 #define WAIT_MOST (6 * USEC_PER_SEC)
+/* The longer nothing was found the seldomer it is looked for: each time sound waits. */
+#define WAIT_SHARE 8 /* of the time since */
+#define WAIT_LONG (20 * USEC_PER_SEC)
 #define RAISE_LASTS (5 * USEC_PER_SEC) /* a raise that held so long was right */
 #define SETTLED_RAISE 200000           /* bit/s, the same for all who share a way */
 #define RAISE_SHARE 0.2                /* of the estimate, on wide ways */
@@ -47,6 +50,7 @@ void probe_init(struct probe *p, usec_t now, uint32_t seed)
                         .credit = CREDIT_START,
                         .raise = SETTLED_RAISE,
                         .at = now,
+                        .found_at = now,
                         .random = seed};
 }
 
@@ -86,7 +90,7 @@ static void end(struct probe *p, usec_t now, bool useful, double bps)
 {
     p->state = PROBE_IDLE;
     if (useful) {
-        p->raised_at = usec_max(now, 1);
+        p->raised_at = p->found_at = usec_max(now, 1);
         p->raise *= RAISE_GROWS;
     } else {
         p->raise = SETTLED_RAISE;
@@ -94,7 +98,8 @@ static void end(struct probe *p, usec_t now, bool useful, double bps)
         wait_longer(p, bps);
         p->next = 0;
     }
-    p->at = now + (p->next > 0 ? 0 : swayed(p, useful ? WAIT_MIN : p->wait));
+    usec_t vain = usec_min((now - p->found_at) / WAIT_SHARE, WAIT_LONG);
+    p->at = now + (p->next > 0 ? 0 : swayed(p, useful ? WAIT_MIN : usec_max(p->wait, vain)));
 }
 
 static double raise_most(const struct probe *p, const struct probe_input *in)

@@ -26,6 +26,7 @@ struct probe {
     bool settled;        /* the way was full once: later ones look only a little further */
     double raise;        /* that a settled way's next result may bring, bit/s */
     usec_t raised_at;    /* the last one that showed something new; 0: none */
+    usec_t found_at;     /* the last one ever, or the begin */
     double dropped_from; /* the estimate before it fell; 0: it did not */
     usec_t dropped_at;
     double credit; /* bytes */

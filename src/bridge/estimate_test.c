@@ -241,13 +241,52 @@ static void probes_cost_little_where_there_is_nothing_to_find(void **state)
     begin(&l, 64000);
     follow(&l, 30000000, 40000);
     l.probed = 0;
-    for (int i = 0; i < 600; i++) {
+    for (int i = 0; i < 60; i++) {
         estimate_want(&l.estimate, 1000000, 30000);
-        run(&l, 100000, 40000);
+        run(&l, 1000000, 40000);
     }
     assert_true(l.probed > 0);
     assert_true(l.probed < 60 * 40000 / 8 / 20 + 60000); /* 5 % beside the credit to begin with */
     estimate_done(&l.estimate);
+}
+
+static void who_never_finds_more_looks_seldom(void **state)
+{
+    (void)state;
+    struct link l;
+    begin(&l, 64000);
+    for (int second = 0; second < 600; second++) {
+        if (second == 540)
+            l.probed = 0;
+        estimate_want(&l.estimate, 1000000, 30000);
+        run(&l, 1000000, 40000);
+    }
+    assert_true(l.probed > 0);
+    assert_true(l.probed < 60 * 40000 / 8 / 50); /* 2 %: less than the credit grows by */
+    estimate_done(&l.estimate);
+}
+
+static unsigned feedbacks_in_ten_seconds(usec_t interval)
+{
+    struct feedback f = {0};
+    uint8_t bytes[1200];
+    unsigned count = 0;
+    uint16_t sequence = 0;
+    for (usec_t now = 1000000; now < 11000000; now += 1000) {
+        if (now % interval == 0)
+            feedback_arrived(&f, now, sequence++, 1);
+        struct writer w = writer_of(bytes, sizeof(bytes));
+        count += now >= feedback_due(&f) && feedback_put(&f, now, 1, &w);
+    }
+    return count;
+}
+
+static void feedback_costs_less_where_little_comes(void **state)
+{
+    (void)state;
+    assert_in_range(feedbacks_in_ten_seconds(5000), 150, 201);
+    assert_in_range(feedbacks_in_ten_seconds(20000), 95, 101);
+    assert_in_range(feedbacks_in_ten_seconds(60000), 39, 50);
 }
 
 static void what_is_sent_in_any_case_is_the_least(void **state)
@@ -353,6 +392,8 @@ int main(void)
         cmocka_unit_test(a_queue_of_our_own_is_given_way_to),
         cmocka_unit_test(jitter_is_no_overuse),
         cmocka_unit_test(probes_cost_little_where_there_is_nothing_to_find),
+        cmocka_unit_test(who_never_finds_more_looks_seldom),
+        cmocka_unit_test(feedback_costs_less_where_little_comes),
         cmocka_unit_test(what_is_sent_in_any_case_is_the_least),
         cmocka_unit_test(a_way_without_feedback_is_stalled),
         cmocka_unit_test(idle_has_two_thresholds),

@@ -4,9 +4,13 @@
 #include "proto/twcc.h"
 
 /* A packet that comes later than this many behind is not told about any more. */
-enum { LATE_MAX = 512, BUSY = 10 };
+enum { LATE_MAX = 512 };
 /* So many are lost at a time, or overtaken, and that is usual. */
 enum { AHEAD_MAX = 64 };
+/* Packets: since the last feedback; in a second. A way that gets narrow is not taken for a voice.
+ */
+enum { BUSY = 10, SPARSE = 20 };
+#define SPARSE_PERIOD USEC_PER_SEC
 
 static usec_t *arrival(struct feedback *f, int64_t sequence)
 {
@@ -19,6 +23,17 @@ static void restart(struct feedback *f, int64_t sequence)
         f->arrivals[i] = -1;
     f->base = f->highest = sequence;
     f->started = true;
+    f->counted = f->counted_before = SPARSE;
+}
+
+static void count(struct feedback *f, usec_t now)
+{
+    if (now - f->counted_from > SPARSE_PERIOD) {
+        f->counted_before = f->counted;
+        f->counted = 0;
+        f->counted_from = now;
+    }
+    f->counted++;
 }
 
 void feedback_arrived(struct feedback *f, usec_t now, uint16_t sequence, uint32_t ssrc)
@@ -41,6 +56,7 @@ void feedback_arrived(struct feedback *f, usec_t now, uint16_t sequence, uint32_
     usec_t *at = arrival(f, full);
     if (*at < 0)
         *at = now;
+    count(f, now);
     f->media = ssrc;
     f->fresh++;
 }
@@ -51,11 +67,18 @@ bool feedback_expects(const struct feedback *f, uint16_t sequence)
     return f->started && ahead > 0 && ahead <= AHEAD_MAX;
 }
 
+static bool sparse(const struct feedback *f)
+{
+    return f->counted < SPARSE && f->counted_before < SPARSE;
+}
+
 usec_t feedback_due(const struct feedback *f)
 {
     if (f->fresh == 0)
         return USEC_NEVER;
-    return f->sent + (f->fresh >= BUSY ? FEEDBACK_INTERVAL : FEEDBACK_INTERVAL_IDLE);
+    if (f->fresh >= BUSY)
+        return f->sent + FEEDBACK_INTERVAL;
+    return f->sent + (sparse(f) ? FEEDBACK_INTERVAL_SPARSE : FEEDBACK_INTERVAL_IDLE);
 }
 
 bool feedback_put(struct feedback *f, usec_t now, uint32_t sender, struct writer *w)

@@ -46,6 +46,18 @@ test('where a path has no count of packets, the streams give it', () => {
   assert.deepEqual(bytes, { down: 1_280, up: 256 });
 });
 
+test('where several paths are called the chosen one, each packet is counted once, on that which carries', () => {
+  const counter = new MediaCounter();
+  const at = (first: number, second: number, packets: number): [string, object][] => [
+    local({}), ['l6', { type: 'local-candidate', address: '2001:db8::1', protocol: 'udp' }], pair({ bytesReceived: first, bytesSent: 0 }),
+    ['q', { type: 'candidate-pair', localCandidateId: 'l6', nominated: true, bytesReceived: second, bytesSent: 0 }],
+    ['i', { type: 'inbound-rtp', packetsReceived: packets }],
+  ];
+  assert.deepEqual(counter.take(at(1_000, 10, 10)), { down: 1_010 + 10 * 28, up: 0 });
+  assert.deepEqual(counter.take(at(1_000, 10, 10)), { down: 0, up: 0 });
+  assert.deepEqual(counter.take(at(1_000, 510, 15)), { down: 500 + 5 * 48, up: 0 });
+});
+
 test('sockets count what passes, and pass it', () => {
   const sent: string[] = [];
   const inner: Socket = {

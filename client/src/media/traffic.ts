@@ -31,7 +31,12 @@ type Report = Record<string, unknown>;
 const num = (value: unknown): number => (typeof value === 'number' && Number.isFinite(value) ? value : 0);
 
 /** What a datagram costs on a path beside itself, in its own direction and, by acknowledgements, in the other. */
-function headers(local: Report | undefined): { own: number; other: number } {
+interface Cost {
+  own: number;
+  other: number;
+}
+
+function costOf(local: Report | undefined): Cost {
   const ip = String(local?.['address'] ?? '').includes(':') ? IP6 : IP4;
   const relay = local?.['relayProtocol'];
   const extra = relay ? TURN : 0;
@@ -57,47 +62,58 @@ function streamPackets(reports: readonly Report[]): Bytes {
 }
 
 /** Checks are not among the bytes that browsers count for a path. */
-function totals(pair: Report, streams: Bytes): PairTotals {
+function totals(pair: Report): PairTotals {
   const requests = { down: num(pair['requestsReceived']), up: num(pair['requestsSent']) + num(pair['consentRequestsSent']) };
   const responses = { down: num(pair['responsesReceived']), up: num(pair['responsesSent']) };
-  const counted = typeof pair['packetsSent'] === 'number';
-  const own = pair['nominated'] === true ? streams : { down: 0, up: 0 };
-  const media = counted ? { down: num(pair['packetsReceived']), up: num(pair['packetsSent']) } : own;
   return {
     payload: {
       down: num(pair['bytesReceived']) + requests.down * STUN_REQUEST + responses.down * STUN_RESPONSE,
       up: num(pair['bytesSent']) + requests.up * STUN_REQUEST + responses.up * STUN_RESPONSE,
     },
-    packets: { down: media.down + requests.down + responses.down, up: media.up + requests.up + responses.up },
+    packets: {
+      down: num(pair['packetsReceived']) + requests.down + responses.down,
+      up: num(pair['packetsSent']) + requests.up + responses.up,
+    },
   };
 }
 
 const grown = (now: number, before: number | undefined): number => Math.max(0, now - (before ?? 0));
+const growth = (now: Bytes, before: Bytes | undefined): Bytes => ({ down: grown(now.down, before?.down), up: grown(now.up, before?.up) });
+const headersOf = (packets: Bytes, cost: Cost): Bytes => ({
+  down: packets.down * cost.own + packets.up * cost.other,
+  up: packets.up * cost.own + packets.down * cost.other,
+});
 
 /** Media of one peer connection. */
 export class MediaCounter {
   /** By pair of candidates: browsers forget pairs. */
   private readonly seen = new Map<string, PairTotals>();
+  private streams: Bytes = { down: 0, up: 0 };
 
   /** What came and went since the report before. */
   take(report: Iterable<readonly [string, unknown]>): Bytes {
     const byId = new Map<string, Report>();
     for (const [id, value] of report) byId.set(id, value as Report);
-    const all = [...byId.values()];
-    const streams = streamPackets(all);
     let bytes: Bytes = { down: 0, up: 0 };
+    let carrier: Cost | null = null;
+    let most = 0;
     for (const [id, pair] of byId) {
       if (pair['type'] !== 'candidate-pair') continue;
-      const now = totals(pair, streams);
+      const now = totals(pair);
       const before = this.seen.get(id);
       this.seen.set(id, now);
-      const cost = headers(byId.get(String(pair['localCandidateId'])));
-      const packets = { down: grown(now.packets.down, before?.packets.down), up: grown(now.packets.up, before?.packets.up) };
-      bytes = sum(bytes, {
-        down: grown(now.payload.down, before?.payload.down) + packets.down * cost.own + packets.up * cost.other,
-        up: grown(now.payload.up, before?.payload.up) + packets.up * cost.own + packets.down * cost.other,
-      });
+      const cost = costOf(byId.get(String(pair['localCandidateId'])));
+      const payload = growth(now.payload, before?.payload);
+      bytes = sum(bytes, sum(payload, headersOf(growth(now.packets, before?.packets), cost)));
+      if (typeof pair['packetsSent'] === 'number' || payload.down + payload.up <= most) continue;
+      most = payload.down + payload.up;
+      carrier = cost;
     }
+    if (!carrier) return bytes;
+    // Such browsers call more than one path the chosen one.
+    const streams = streamPackets([...byId.values()]);
+    bytes = sum(bytes, headersOf(growth(streams, this.streams), carrier));
+    this.streams = streams;
     return bytes;
   }
 }

@@ -1,7 +1,7 @@
 // What a lesson takes of a data bundle: the page's own count against what the network card counted, and the limit that somebody
 // sets, which makes pictures small and then leaves the voices.
 import { execFileSync } from 'node:child_process';
-import { Participant, School, finish, sleep, test, until } from './harness.mjs';
+import { Participant, School, finish, full, sleep, test, until } from './harness.mjs';
 import { allSeeAll, joinOurs, look } from './join.mjs';
 
 const ETHERNET = 14;
@@ -88,6 +88,15 @@ try {
         close('voices alone', after.page - before.page, after.card - before.card, 0.1);
         await pupil.click('[data-testid=data-lift]');
         await until('pictures again', async () => (await look(pupil)).videos[teacher.endpoint]?.some(v => v.number === 1), 30);
+    });
+    if (full) await test('in Firefox, too, the page counts what the network card counts', school, async () => {
+        const fox = await Participant.start(school, 'firefox', 3, { fps: 8 });
+        await joinOurs(fox, school.people[2]);
+        await allSeeAll(until, [teacher, fox]);
+        await openData(fox);
+        await sleep(15_000);
+        const now = await counts(fox, fox.space);
+        close('pictures and voices in Firefox', now.page, now.card, 0.1);
     });
 } catch (error) {
     await test('data', school, () => { throw error; });

@@ -40,11 +40,16 @@ function expect(result, wanted) {
             throw new Error(`${key}: ${JSON.stringify(result)}`);
 }
 
+async function atTheDoor(kind, identity) {
+    const p = await Participant.start(school, kind, identity, { fps: 4 });
+    await p.goto(school.people[identity - 1]);
+    await p.until('the door', () => document.querySelector('[data-testid=check-line]') !== null, 30);
+    return p;
+}
+
 try {
     await school.start(['--turn']);
-    const pupil = await Participant.start(school, 'chromium', 2, { fps: 4 });
-    await pupil.goto(school.people[1]);
-    await pupil.until('the door', () => document.querySelector('[data-testid=check-line]') !== null, 30);
+    const pupil = await atTheDoor('chromium', 2);
     await test('a good line: all works, nothing is held back', school, async () => {
         await school.network.shape(pupil.space, { delay: 20, rate: 4_000 });
         const result = await check(pupil, true);
@@ -86,6 +91,23 @@ try {
         if (wide > 360)
             throw new Error(`${wide} pixels wide`);
     });
+    // Firefox tells less of the way, and begins with less.
+    if (full) {
+        const fox = await atTheDoor('firefox', 3);
+        await test('Firefox, a good line: all works', school, async () => {
+            await school.network.shape(fox.space, { delay: 20, rate: 4_000 });
+            expect(await check(fox, true), { finding: 'all', remarks: '', way: /^UDP/ });
+        });
+        await test('Firefox, 100 kb/s: the voice', school, async () => {
+            await school.network.shape(fox.space, { delay: 100, rate: 100 });
+            expect(await check(fox), { finding: 'voice', profile: 'voice' });
+        });
+        await test('Firefox, UDP shut: works by a detour', school, async () => {
+            await school.network.shape(fox.space, { delay: 20 });
+            school.network.only(fox.space, { tcp: [443, 10000] });
+            expect(await check(fox), { finding: 'all', remarks: 'detour', way: /^TCP/, text: /UDP port 10000/ });
+        });
+    }
 } catch (error) {
     await test('preflight', school, () => { throw error; });
 } finally {

@@ -5,6 +5,8 @@
 #define STANDS (2 * USEC_PER_SEC)
 /* The other one has ended; a download only pauses between two heights of its queue. */
 #define ENDED (10 * USEC_PER_SEC)
+/* For so long packets may all be late because the way jitters. */
+#define MOMENT (1 * USEC_PER_SEC)
 #define LITTLE 0.75
 /* On a line that we fill alone a probe brings back what was cut off last, and no more. */
 #define MUCH 1.4
@@ -16,7 +18,8 @@ void beside_update(struct beside *b, usec_t now, usec_t queue, double lost)
 {
     if (queue > THERE) {
         b->since = b->since > 0 ? b->since : now;
-        b->empty = 0;
+        if (now - b->since > MOMENT)
+            b->empty = 0;
     } else {
         b->empty = b->empty > 0 ? b->empty : now;
         b->since = 0;

@@ -13,7 +13,7 @@
 
 struct beside {
     usec_t since; /* when the queue was there for the first time; 0: it was empty */
-    usec_t empty; /* when it was empty for the first time; 0: it is there */
+    usec_t empty; /* when it was, but for moments; 0: it is there */
     bool on;
     double lost; /* share that the way lost before */
     usec_t cut_at;

@@ -601,8 +601,10 @@ int conference_input_rtp(struct conference *c, usec_t now, struct conference_sea
         return ERR_FORMAT;
     }
     uint16_t transport;
-    if (rtp_transport_sequence(&packet, OFFER_EXT_TRANSPORT_CC, &transport))
+    if (rtp_transport_sequence(&packet, OFFER_EXT_TRANSPORT_CC, &transport)) {
         feedback_arrived(&m->feedback, now, transport, packet.ssrc);
+        uplink_arrived(&m->uplink, bytes.len);
+    }
     const struct member_ssrc *found = conference_find_ssrc(m, packet.ssrc);
     if (!found) {
         c->counters.unknown_ssrc++;
@@ -680,6 +682,10 @@ static void tick_all(struct conference *c, usec_t now)
         struct member *m = c->members[i];
         if (!m)
             continue;
+        if (uplink_tick(&m->uplink, now, m->feedback.highest)) {
+            c->counters.uplinks_narrowed += m->uplink.stage == UPLINK_SCREEN;
+            c->wishes_dirty = true;
+        }
         share_tick(c, m, now);
         receive_tick(c, m, now);
         c->notice_dirty = c->notice_dirty || (m->connected && now >= m->stats_at);

@@ -80,17 +80,18 @@ struct conference_seat {
 struct conference_counters {
     uint64_t rtp_in;
     uint64_t rtp_out;
-    uint64_t malformed;     /* packets that do not parse */
-    uint64_t unknown_ssrc;  /* no source with that SSRC */
-    uint64_t duplicates;    /* seen before */
-    uint64_t repaired;      /* came by RTX or RED */
-    uint64_t over_rate;     /* sound that came faster than sound is */
-    uint64_t withheld;      /* muted, blocked or switched off */
-    uint64_t unheard;       /* sound not passed on: silence, or others were louder */
-    uint64_t undecrypted;   /* of rtp_in: conference_pass_rtp */
-    uint64_t nacks_sent;    /* sequence numbers asked for */
-    uint64_t nacks_served;  /* sequence numbers resent */
-    uint64_t nacks_refused; /* no longer there, too soon, too often, over the share of resends */
+    uint64_t malformed;        /* packets that do not parse */
+    uint64_t unknown_ssrc;     /* no source with that SSRC */
+    uint64_t duplicates;       /* seen before */
+    uint64_t repaired;         /* came by RTX or RED */
+    uint64_t over_rate;        /* sound that came faster than sound is */
+    uint64_t withheld;         /* muted, blocked or switched off */
+    uint64_t uplinks_narrowed; /* senders whose way carries no picture besides the voice */
+    uint64_t unheard;          /* sound not passed on: silence, or others were louder */
+    uint64_t undecrypted;      /* of rtp_in: conference_pass_rtp */
+    uint64_t nacks_sent;       /* sequence numbers asked for */
+    uint64_t nacks_served;     /* sequence numbers resent */
+    uint64_t nacks_refused;    /* no longer there, too soon, too often, over the share of resends */
     uint64_t plis_sent;
     uint64_t plis_throttled; /* held back by a receiver's bucket */
     uint64_t pending_full;   /* packets not forwarded: the batch was too long */

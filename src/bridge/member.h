@@ -16,6 +16,7 @@
 #include "bridge/protect.h"
 #include "bridge/source.h"
 #include "bridge/speaker.h"
+#include "bridge/uplink.h"
 #include "bridge/voices.h"
 
 #define MEMBER_SLOTS 50 /* of each kind, for a rewriting receiver */
@@ -77,6 +78,7 @@ struct member {
     size_t ssrc_count;
     size_t last_ssrc; /* where the last packet's was found */
     struct feedback feedback;
+    struct uplink uplink;
     uint64_t clock_offset; /* our NTP time minus the sender's; 0: unknown */
     usec_t report_at;
     bool sender_reports; /* some are due, as of the last tick */

@@ -60,8 +60,10 @@ bool conference_pass_rtp(struct conference *c, usec_t now, struct conference_sea
     c->now = c->last_input = now;
     c->counters.rtp_in++;
     c->counters.undecrypted++;
-    if (counted)
+    if (counted) {
         feedback_arrived(&m->feedback, now, transport, packet.ssrc);
+        uplink_arrived(&m->uplink, bytes.len);
+    }
     if (!conference_admits(c, now, s))
         return true;
     source_pass(s, now, &packet);

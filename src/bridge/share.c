@@ -213,6 +213,21 @@ static int within_profile(const struct conference *c, const struct source *s, in
                                              : figures->stage_height);
 }
 
+static int within_uplink(const struct uplink *uplink, const struct source *s, int wanted)
+{
+    bool desktop = s->state.video_type == CONFERENCE_DESKTOP;
+    switch (uplink->stage) {
+    case UPLINK_TRIAL:
+        return desktop ? wanted : at_most(clamp_height(wanted), UPLINK_TRIAL_HEIGHT);
+    case UPLINK_SCREEN:
+        return desktop ? wanted : 0;
+    case UPLINK_SOUND:
+        return 0;
+    default:
+        return wanted;
+    }
+}
+
 static void apply_last_n(struct conference *c, struct member *m)
 {
     int left = m->wishes.last_n;
@@ -250,6 +265,8 @@ static void collect_wanted(struct conference *c, usec_t now)
         if (c->capturing && s->record_top)
             wanted = -1;
         wanted = within_profile(c, s, wanted);
+        const struct uplink *uplink = &c->members[s->owner]->uplink;
+        wanted = within_uplink(uplink, s, wanted);
         if (s->state.blocked)
             wanted = 0;
         if (wanted == s->wanted_height && s->told_height != INT_MIN)
@@ -257,7 +274,8 @@ static void collect_wanted(struct conference *c, usec_t now)
         bool lower = s->told_height != INT_MIN && wanted >= 0 &&
                      (s->told_height < 0 || wanted < s->told_height);
         s->wanted_height = wanted;
-        s->lower_at = lower ? now + USEC_PER_SEC : now;
+        bool urgent = uplink->stage > UPLINK_TRIAL;
+        s->lower_at = lower && !urgent ? now + USEC_PER_SEC : now;
         c->notice_dirty = true;
     }
 }

@@ -18,6 +18,7 @@ static const struct {
     MEDIA(duplicates, "media_refused_total{reason=\"duplicate\"}"),
     MEDIA(over_rate, "media_refused_total{reason=\"rate\"}"),
     MEDIA(withheld, "media_refused_total{reason=\"withheld\"}"),
+    MEDIA(uplinks_narrowed, "uplinks_narrowed_total"),
     MEDIA(unheard, "sound_unheard_total"),
     MEDIA(undecrypted, "sound_undecrypted_total"),
     MEDIA(repaired, "media_repaired_total"),

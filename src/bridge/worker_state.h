@@ -19,7 +19,7 @@
 /* Datagrams for another worker that wait for the end of the turn: 100 ms of 20 Mb/s. */
 #define WORKER_PASS_MAX ((size_t)256 * 1024)
 #define WORKER_NO_PEER (-1)
-#define WORKER_MEDIA_COUNTERS 22
+#define WORKER_MEDIA_COUNTERS 23
 #define WORKER_STREAM_ENDS 7
 
 struct room {

@@ -799,15 +799,30 @@ export class Classroom {
       this.state.update({ media: 'connected' });
       this.words.begin(performance.now());
     } else if (state === 'disconnected') {
-      this.state.update({ media: 'interrupted' });
-      // Signalling may be on the same dead path: it has to know before it is needed.
-      this.stream?.hurry();
-      this.restartSoon(ICE_PATIENCE_MS);
+      void this.doubtMedia();
     } else if (state === 'failed') {
       this.state.update({ media: 'interrupted' });
       this.stream?.hurry();
       this.restartSoon(0);
     }
+  }
+
+  /** Checks of the path got lost. On one that is full they do, and another one would be as full: only where nothing comes in any
+   * more the path is gone. */
+  private async doubtMedia(): Promise<void> {
+    const { peer } = this;
+    let before = (await peer?.bytesIn()) ?? 0;
+    for (;;) {
+      await new Promise((done) => setTimeout(done, SILENCE_MS));
+      if (!peer || this.peer !== peer || peer.pc.connectionState !== 'disconnected') return;
+      const now = await peer.bytesIn();
+      if (now === before) break;
+      before = now;
+    }
+    this.state.update({ media: 'interrupted' });
+    // Signalling may be on the same dead path: it has to know before it is needed.
+    this.stream?.hurry();
+    this.restartSoon(ICE_PATIENCE_MS - SILENCE_MS);
   }
 
   private restartSoon(delay: number): void {

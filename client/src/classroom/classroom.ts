@@ -6,8 +6,9 @@ import { canUseDevices } from '../media/devices';
 import { keepAwake } from '../media/awake';
 import { chime } from '../media/level';
 import { isFirefox, Peer } from '../media/peer';
-import { allowProfile, below, Drawn, FIGURES, least, limitProfile, portions, profile } from '../media/profile';
+import { allowProfile, below, Drawn, FIGURES, least, limitProfile, portions, Profile, profile } from '../media/profile';
 import { QualityProbe } from '../media/quality';
+import { lookAt, Uplink } from '../media/uplink';
 import { Sinks } from '../media/sinks';
 import { counted, MediaCounter, takeFetched } from '../media/traffic';
 import { BridgeChannel, ReceiverConstraints, SentVideoType } from '../signalling/bridge-channel';
@@ -31,6 +32,7 @@ import { tokenExpiry } from './token';
 const LEVEL_EVERY_MS = 200;
 const LINE_EVERY_MS = 500;
 const STATS_EVERY_MS = 5_000;
+const UPLINK_EVERY_MS = 1_000;
 /** A voice counts as speaking above this level, and for a moment after. */
 const SPEAKING_LEVEL = 0.015;
 const SPEAKING_HOLD_MS = 600;
@@ -92,6 +94,8 @@ export class Classroom {
   readonly chat = new Store<readonly ChatEntry[]>([]);
   readonly tracks = new Store<ReadonlyMap<string, SourceTrack>>(new Map());
   readonly speaking = new Store<ReadonlySet<string>>(new Set());
+  /** The profile of what is sent. */
+  readonly sending = new Store<Profile>(profile.value);
   /** Names of sources the bridge sends now; null before it has said so. */
   readonly forwarded = new Store<ReadonlySet<string> | null>(null);
   /** What a slow line takes away just now. */
@@ -108,6 +112,7 @@ export class Classroom {
   private turn: RTCIceServer[] = [];
   private readonly sinks: Sinks;
   private probe = new QualityProbe();
+  private readonly uplink = new Uplink();
   private traffic = new MediaCounter();
   private wanted = false;
   private listenOnly = false;
@@ -489,6 +494,7 @@ export class Classroom {
     this.timers.push(
       setInterval(() => this.measureLevels(), LEVEL_EVERY_MS),
       setInterval(() => this.measureLine(), LINE_EVERY_MS),
+      setInterval(() => void this.measureUplink(), UPLINK_EVERY_MS),
       setInterval(() => {
         this.meter.add(takeFetched());
         void this.measureQuality().then(() => this.meter.tick());
@@ -715,7 +721,7 @@ export class Classroom {
       },
     });
     this.peer = peer;
-    peer.setFigures(FIGURES[profile.value]);
+    this.settleSending();
     this.codecsChanged();
     this.probe = new QualityProbe();
     this.traffic = new MediaCounter();
@@ -1019,7 +1025,7 @@ export class Classroom {
   }
 
   private profileChanged(): void {
-    this.peer?.setFigures(FIGURES[profile.value]);
+    this.settleSending();
     this.sendView();
   }
 
@@ -1048,6 +1054,19 @@ export class Classroom {
     }
     const before = this.speaking.value;
     if (loud.size !== before.size || [...loud].some((id) => !before.has(id))) this.speaking.set(loud);
+  }
+
+  /** What is sent follows the profile, and below it what one's own way carries. */
+  private settleSending(): void {
+    this.sending.set(this.uplink.narrow ? 'voice' : profile.value);
+    this.peer?.setFigures(FIGURES[this.sending.value]);
+  }
+
+  private async measureUplink(): Promise<void> {
+    const { peer } = this;
+    const reports = await peer?.sender('microphone')?.getStats().catch(() => null);
+    if (!reports || this.peer !== peer) return;
+    if (this.uplink.take(lookAt(performance.now(), reports as unknown as Iterable<[string, unknown]>))) this.settleSending();
   }
 
   private async measureQuality(): Promise<void> {

@@ -6,7 +6,7 @@ import { choose, grid, onStage, order, pageSize, sourceOf, Spot, spotKey } from 
 import type { ClassState, Notice } from '../../classroom/state';
 import { formatDuration, formatMegabytes, t, tMaybe } from '../../i18n';
 import { canShareScreen } from '../../media/devices';
-import { allowed, chooseProfile, chosen, FIGURES, profile, Profile, profiles } from '../../media/profile';
+import { allowed, chooseProfile, chosen, FIGURES, Profile, profiles } from '../../media/profile';
 import { useStore } from '../../store';
 import { Icon, IconName } from '../icons';
 import { Button, Check, Confirm, Dialog, LanguageSwitch, Menu, MenuItem, Select } from '../parts';
@@ -312,7 +312,7 @@ function Pictures(props: PicturesProps) {
   const speaking = useStore(room.speaking);
   const forwarded = useStore(room.forwarded);
   const reactions = useStore(room.reactions);
-  const soundOnly = FIGURES[useStore(profile)].stage === 0;
+  const soundOnly = FIGURES[useStore(room.sending)].stage === 0;
 
   const stage = props.layout === 'speaker' ? onStage(state, props.pinned) : null;
   const all = useMemo(() => {

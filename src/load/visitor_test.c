@@ -1,7 +1,6 @@
 #include "load/visitor.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/check.h"
 
@@ -124,8 +123,8 @@ static void offer(struct visitor *v)
 
 static void comes_in(void **state)
 {
-    struct ears *e = calloc(1, sizeof *e);
-    assert_non_null(e);
+    static struct ears ears;
+    struct ears *e = &ears;
     struct visitor *v = make(e);
     enter(v, e);
     hear(v, "<iq xmlns='jabber:client' type='get' id='d1' from='f'><query "
@@ -148,13 +147,12 @@ static void comes_in(void **state)
     said(e, "class@conference.meet.example/focus");
     assert_null(e->failed);
     visitor_free(&v);
-    free(e);
 }
 
 static void counts_stanzas(void **state)
 {
-    struct ears *e = calloc(1, sizeof *e);
-    assert_non_null(e);
+    static struct ears ears;
+    struct ears *e = &ears;
     struct visitor *v = make(e);
     enter(v, e);
     hear(v, "<presence xmlns='jabber:client' from='x'/>");
@@ -163,13 +161,12 @@ static void counts_stanzas(void **state)
     said(e, "<a ");
     said(e, "h='3'"); /* with the answer about the conference */
     visitor_free(&v);
-    free(e);
 }
 
 static void channel(void **state)
 {
-    struct ears *e = calloc(1, sizeof *e);
-    assert_non_null(e);
+    static struct ears ears;
+    struct ears *e = &ears;
     struct visitor *v = make(e);
     enter(v, e);
     const struct visitor_wishes wishes = {"99999999", 720, 9, 180, 50000000};
@@ -181,13 +178,12 @@ static void channel(void **state)
                                    "\"sourceName\":\"1a2b3c4d-v0\",\"maxHeight\":360}"));
     assert_int_equal(e->height, 360);
     visitor_free(&v);
-    free(e);
 }
 
 static void nonsense(void **state)
 {
-    struct ears *e = calloc(1, sizeof *e);
-    assert_non_null(e);
+    static struct ears ears;
+    struct ears *e = &ears;
     struct visitor *v = make(e);
     enter(v, e);
     hear(v, "<iq");
@@ -198,7 +194,6 @@ static void nonsense(void **state)
     assert_non_null(e->failed);
     assert_int_equal(e->offers, 0);
     visitor_free(&v);
-    free(e);
 }
 
 int main(void)

@@ -253,6 +253,59 @@ static void nobody_is_always_the_last(void **state)
     end(&class);
 }
 
+/* The numbers of what goes out of three voices, who all begin between two ticks; 0: nothing. */
+static void hear_three(struct class *class, const struct conference_seat *seats, uint32_t first,
+                       uint16_t sequence, uint16_t ret_numbers[3])
+{
+    memset(ret_numbers, 0, 3 * sizeof(ret_numbers[0]));
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(send_voice(class, seats[first + i], 1000 + first + i, sequence), 0);
+    size_t count = conference_poll_packets(class->conference, class->now, class->packets, MAX);
+    for (size_t i = 0; i < count; i++) {
+        const struct conference_packet *p = &class->packets[i];
+        uint32_t ssrc = load_u32(p->header + 8);
+        if (!p->rtcp && p->user == class && ssrc >= 1000 + first && ssrc < 1003 + first)
+            ret_numbers[ssrc - 1000 - first] = load_u16(p->header + 2);
+    }
+    class->now += CONFERENCE_TICK;
+    (void)conference_tick(class->conference, class->now);
+}
+
+/* A class of many costs a classic receiver what is heard, and not what may be; who was heard
+ * goes on where he stopped. */
+static void classic_streams_are_for_voices_that_were_heard(void **state)
+{
+    (void)state;
+    enum { VOICES = 300 };
+    static struct conference_seat seats[VOICES];
+    uint16_t before[3], after[3];
+    struct class class;
+    begin(&class, false, CONFERENCE_UNTOLD);
+    for (uint32_t i = 0; i < VOICES; i++) {
+        struct conference_source source = {
+            .kind = CONFERENCE_AUDIO, .ssrcs = {1000 + i}, .layer_count = 1};
+        struct conference_endpoint other = {.sources = &source, .source_count = 1};
+        (void)snprintf(other.id, sizeof(other.id), "e%u", i);
+        (void)snprintf(source.name, sizeof(source.name), "e%u-a0", i);
+        assert_int_equal(conference_put(class.conference, class.now, &other, NULL, &seats[i]), 0);
+    }
+    const struct member *m = class.conference->members[class.pupil.index];
+    assert_in_range(m->egress_count, 0, 8);
+    hear_three(&class, seats, 0, 10, before);
+    assert_true(before[0] > 0 && before[1] > 0 && before[2] > 0);
+    class.now += 2 * USEC_PER_SEC;
+    (void)conference_tick(class.conference, class.now);
+    hear_three(&class, seats, 100, 10, after);
+    assert_true(after[0] > 0 && after[1] > 0 && after[2] > 0);
+    class.now += 2 * USEC_PER_SEC;
+    (void)conference_tick(class.conference, class.now);
+    hear_three(&class, seats, 0, 11, after);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(after[i], before[i] + 1);
+    assert_in_range(m->egress_count, 6, 16);
+    end(&class);
+}
+
 static size_t take_audio(struct class *class, struct rtp_packet out[4], char text[4][16])
 {
     size_t count = drain(class);
@@ -445,8 +498,9 @@ static void video_starts_with_a_key_frame_of_the_layer(void **state)
     end(&class);
 }
 
-/* What stays clear is the descriptor and the first bytes of VP8 (10 of a key frame, 3 of others)
- * and one of sound; the rest is any bytes, of a class whose members say that they encrypt. */
+/* What stays clear is the descriptor and the first bytes of VP8 (10 of a key frame, 3 of
+ * others) and one of sound; the rest is any bytes, of a class whose members say that they
+ * encrypt. */
 struct cipher {
     uint32_t dice;
     uint8_t body[200];
@@ -464,8 +518,8 @@ static void encrypt_frame(struct cipher *cipher, const uint8_t *clear, size_t cl
     }
 }
 
-/* Sends a head and what is encrypted behind it; returns the head that arrives before the very same
- * bytes. */
+/* Sends a head and what is encrypted behind it; returns the head that arrives before the very
+ * same bytes. */
 static struct slice through(struct class *class, const struct rtp_header *header, struct slice head,
                             const struct cipher *cipher)
 {
@@ -734,7 +788,8 @@ static struct conference_seat put_voice(struct class *class, const char *name, u
     return seat;
 }
 
-/* Takes the pupil's maps; the pair of that source in the newest, or -1. Returns how many came. */
+/* Takes the pupil's maps; the pair of that source in the newest, or -1. Returns how many came.
+ */
 static unsigned take_maps(struct class *class, const char *source, int *ret_pair)
 {
     struct conference_notice notice;
@@ -876,6 +931,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(classic_audio_goes_on_its_own_ssrc_at_once),
+        cmocka_unit_test(classic_streams_are_for_voices_that_were_heard),
         cmocka_unit_test(redundant_audio_goes_on_as_opus_and_fills_holes),
         cmocka_unit_test(loss_is_met_with_copies),
         cmocka_unit_test(rewritten_audio_waits_for_its_map),

@@ -5,6 +5,7 @@
 
 #include "bridge/member.h"
 
+#define NO_SSRC 0 /* of a stream that is ready for anybody's voice */
 #define STREAM_KEPT (60 * USEC_PER_SEC)
 /* Room for streams is made by so many at a time: they are large, and come seldom. */
 #define STREAMS_STEP 4
@@ -98,34 +99,99 @@ void receive_unbind(struct member *m, uint16_t index)
     egress_detach(&m->egress[index]);
 }
 
-static int classic_egress(struct conference *c, struct member *m, const struct source *s)
+static uint16_t find_free(const struct member *m, enum conference_kind kind, uint32_t ssrc)
 {
-    uint32_t ssrc = s->state.ssrcs[0];
-    uint16_t index = MEMBER_NO_EGRESS;
-    for (size_t i = 0; i < m->egress_count && index == MEMBER_NO_EGRESS; i++)
+    for (size_t i = 0; i < m->egress_count; i++)
         if (m->egress[i].source == EGRESS_NO_SOURCE && m->egress[i].ssrc == ssrc &&
-            m->egress[i].kind == s->state.kind)
-            index = (uint16_t)i;
-    /* Streams of those who left serve again, their memory, not their SSRC: but not soon, for who
-     * comes back with the same SSRC goes on where he stopped. */
-    for (size_t i = 0; i < m->egress_count && index == MEMBER_NO_EGRESS; i++) {
+            m->egress[i].kind == kind)
+            return (uint16_t)i;
+    return MEMBER_NO_EGRESS;
+}
+
+/* Streams of those who left serve again, their memory, not their SSRC: but not soon, for who comes
+ * back with the same SSRC goes on where he stopped. */
+static struct egress *find_old(struct conference *c, struct member *m, enum conference_kind kind)
+{
+    for (size_t i = 0; i < m->egress_count; i++) {
         struct egress *e = &m->egress[i];
-        if (e->source != EGRESS_NO_SOURCE || e->kind != s->state.kind ||
-            c->now - e->last_used < STREAM_KEPT)
-            continue;
-        egress_done(e);
-        egress_init(e, s->state.kind, ssrc, s->state.rtx[0], conference_random(c));
-        index = (uint16_t)i;
+        if (e->source == EGRESS_NO_SOURCE && e->kind == kind && e->ssrc != NO_SSRC &&
+            c->now - e->last_used >= STREAM_KEPT)
+            return e;
     }
-    if (index == MEMBER_NO_EGRESS) {
-        int err = receive_reserve(m, 1);
-        if (err)
-            return err;
-        index = (uint16_t)m->egress_count;
-        receive_add(c, m, s->state.kind, ssrc, s->state.rtx[0]);
+    return NULL;
+}
+
+static int new_classic(struct conference *c, struct member *m, enum conference_kind kind,
+                       uint32_t ssrc, uint32_t rtx, uint16_t *ret_index)
+{
+    struct egress *old = find_old(c, m, kind);
+    if (old) {
+        egress_done(old);
+        egress_init(old, kind, ssrc, rtx, conference_random(c));
+        *ret_index = (uint16_t)(old - m->egress);
+        return 0;
     }
+    int err = receive_reserve(m, 1);
+    if (err)
+        return err;
+    *ret_index = (uint16_t)m->egress_count;
+    receive_add(c, m, kind, ssrc, rtx);
+    return 0;
+}
+
+static int classic_video(struct conference *c, struct member *m, const struct source *s)
+{
+    uint16_t index = find_free(m, CONFERENCE_VIDEO, s->state.ssrcs[0]);
+    int err = 0;
+    if (index == MEMBER_NO_EGRESS)
+        err = new_classic(c, m, CONFERENCE_VIDEO, s->state.ssrcs[0], s->state.rtx[0], &index);
+    if (err)
+        return err;
     m->egress[index].rtx = s->state.rtx[0];
     return receive_bind(c, m, index, s);
+}
+
+/* Most voices of a large class are never heard: they get a stream with their first packet that
+ * goes out. As many as may begin between two ticks are kept ready. */
+static int keep_spares(struct conference *c, struct member *m, size_t spare)
+{
+    for (; spare < c->voices.most + 1; spare++) {
+        uint16_t index;
+        int err = new_classic(c, m, CONFERENCE_AUDIO, NO_SSRC, 0, &index);
+        if (err == 0)
+            err = rewrite_reserve(&m->egress[index].rewrite);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+static bool is_spare(const struct egress *e)
+{
+    return e->source == EGRESS_NO_SOURCE && e->kind == CONFERENCE_AUDIO && e->ssrc == NO_SSRC;
+}
+
+static size_t count_spares(const struct member *m)
+{
+    size_t spare = 0;
+    for (size_t i = 0; i < m->egress_count; i++)
+        spare += is_spare(&m->egress[i]);
+    return spare;
+}
+
+/* Allocates nothing: what was made ready has all it needs. */
+static uint16_t classic_voice(struct conference *c, struct member *m, const struct source *s)
+{
+    if (m->rewriting || s->state.kind != CONFERENCE_AUDIO || s->owner == m->seat ||
+        !sound_goes(c, m, s))
+        return MEMBER_NO_EGRESS;
+    uint16_t index = find_free(m, CONFERENCE_AUDIO, s->state.ssrcs[0]);
+    if (index == MEMBER_NO_EGRESS)
+        index = find_free(m, CONFERENCE_AUDIO, NO_SSRC);
+    if (index == MEMBER_NO_EGRESS)
+        return MEMBER_NO_EGRESS;
+    m->egress[index].ssrc = s->state.ssrcs[0];
+    return receive_bind(c, m, index, s) == 0 ? index : MEMBER_NO_EGRESS;
 }
 
 uint16_t receive_video_egress(struct conference *c, struct member *m, const struct source *s)
@@ -142,15 +208,15 @@ int receive_sources_changed(struct conference *c, struct member *m)
         if (!s || s->owner == m->seat || m->by_source[i] != MEMBER_NO_EGRESS)
             continue;
         int err = 0;
-        if (!m->rewriting)
-            err = classic_egress(c, m, s);
-        else if (s->state.kind == CONFERENCE_AUDIO)
+        if (!m->rewriting && s->state.kind == CONFERENCE_VIDEO)
+            err = classic_video(c, m, s);
+        else if (m->rewriting && s->state.kind == CONFERENCE_AUDIO)
             (void)slots_give(c, m, s); /* none left: it waits for one, counted */
         if (err)
             return err;
     }
     m->share_dirty = true;
-    return 0;
+    return m->rewriting ? 0 : keep_spares(c, m, count_spares(m));
 }
 
 void receive_source_gone(struct member *m, const struct source *s)
@@ -298,10 +364,12 @@ static size_t poll_media(struct conference *c, struct member *m, usec_t now,
     while (c->round_at < c->round_end && count < max) {
         const struct conference_pending *p = &c->pending[c->round_at++];
         uint16_t index = m->by_source[p->source];
+        const struct source *s = c->sources[p->source];
+        if (index == MEMBER_NO_EGRESS)
+            index = classic_voice(c, m, s);
         if (index == MEMBER_NO_EGRESS)
             continue;
         struct egress *e = &m->egress[index];
-        const struct source *s = c->sources[p->source];
         if (e->kind == CONFERENCE_VIDEO)
             queue_picture(c, m, e, s, p->number);
         else if (!sound_goes(c, m, s))
@@ -612,8 +680,10 @@ void receive_tick(struct conference *c, struct member *m, usec_t now)
         return;
     if (sent_tick(&m->estimate.sent, now))
         c->counters.memory++;
+    size_t spare = 0;
     for (size_t i = 0; i < m->egress_count; i++) {
         struct egress *e = &m->egress[i];
+        spare += is_spare(e);
         if (e->source == EGRESS_NO_SOURCE)
             continue;
         if (now >= e->report_at)
@@ -626,6 +696,8 @@ void receive_tick(struct conference *c, struct member *m, usec_t now)
     }
     if (m->rewriting)
         slots_tick(c, m);
+    else if (keep_spares(c, m, spare) != 0)
+        c->counters.memory++;
     m->can_probe = (m->any_limited || m->narrow) && probe_egress(c, m, now);
     m->probe_budget = (int64_t)estimate_tick(&m->estimate, now, m->can_probe);
 }

@@ -135,6 +135,8 @@ void conference_event(struct conference *conference, usec_t now, struct slice js
 #define CONFERENCE_BATCH 256
 int conference_input_rtp(struct conference *conference, usec_t now, struct conference_seat seat,
                          struct slice packet) MUST_USE;
+/* Whether a datagram may be a packet of sound whose end can be told without its key. */
+bool conference_is_sound(struct slice datagram);
 /* Whether a packet that is still encrypted but for its header, its tag cut off, may stay so: sound
  * that nobody is to hear or records, of a level (RFC 6464) that changes nothing. True: it counts as
  * come, and that was all of it. It must come on the path that its sender's ICE has validated.

@@ -9,7 +9,7 @@ enum { RTP_PADDED = 0x20, TYPE_MASK = 0x7f };
 #define LISTENED (1 * USEC_PER_SEC)
 
 /* Padding cannot be told from payload while it is encrypted. */
-static bool is_sound(struct slice packet)
+bool conference_is_sound(struct slice packet)
 {
     if (packet.len < RTP_HEADER_SIZE || packet.data[0] & RTP_PADDED)
         return false;
@@ -47,8 +47,8 @@ bool conference_pass_rtp(struct conference *c, usec_t now, struct conference_sea
 {
     struct member *m = conference_member(c, seat);
     struct rtp_packet packet;
-    if (!m || c->capturing || c->idle || !is_sound(bytes) || rtp_parse(bytes, &packet) != 0 ||
-        packet.payload.len == 0)
+    if (!m || c->capturing || c->idle || !conference_is_sound(bytes) ||
+        rtp_parse(bytes, &packet) != 0 || packet.payload.len == 0)
         return false;
     struct source *s = find_source(m, packet.ssrc);
     if (!s || !source_expects(s, now, &packet) || matters(c, now, s, &packet))

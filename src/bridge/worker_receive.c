@@ -187,7 +187,7 @@ static void input_media(struct endpoint *endpoint, usec_t now, const struct tran
 static bool pass_by(struct endpoint *endpoint, usec_t now, const struct arrival *in)
 {
     struct slice datagram = slice_of(in->data, in->len), packet;
-    if (endpoint->told != TRANSPORT_CONNECTED ||
+    if (endpoint->told != TRANSPORT_CONNECTED || !conference_is_sound(datagram) ||
         !transport_peek(endpoint->transport, now, &in->path, datagram, &packet) ||
         !conference_pass_rtp(endpoint->room->conference, now, endpoint->seat, packet))
         return false;

@@ -22,7 +22,7 @@ struct conn_limits {
     usec_t answer;        /* from another program */
     usec_t idle;          /* between requests */
     usec_t stall;         /* a client that takes no byte of what waits for it */
-    usec_t ping;          /* WebSocket: mean time between pings, each 3/4 to 5/4 of it */
+    usec_t ping;          /* WebSocket: a silent one is asked so often, each 3/4 to 5/4 of it */
     usec_t silence;       /* WebSocket: nothing heard */
     usec_t tick;          /* how often the above is looked at */
     bool relay;           /* TURN is let in by TLS */

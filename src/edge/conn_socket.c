@@ -186,8 +186,12 @@ void conn_tick_socket(struct conn *conn, usec_t now)
         conn_lose(conn, COUNT_REFUSED_SOCKET_IDLE);
         return;
     }
-    if (now >= conn->ping_at) {
-        conn->ping_at = next_ping(conn, now);
+    if (now < conn->ping_at)
+        return;
+    /* Who says something by itself costs no ping and no answer. */
+    bool spoke = now - conn->heard < conn->all->limits.ping * 3 / 4;
+    conn->ping_at = next_ping(conn, spoke ? conn->heard : now);
+    if (!spoke) {
         buf_clear(&conn->all->frames);
         ws_put_ping(&conn->all->frames);
         conn_write(conn, buf_slice(&conn->all->frames));

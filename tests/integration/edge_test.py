@@ -658,6 +658,20 @@ def websocket_pings(edge):
     assert edge.metric('darasa_edge_refused_total{reason="websocket_idle"}') == 1
 
 
+@test(settings={"edge.ping_ms": 2000, "edge.tick_ms": 50})
+def who_speaks_is_not_pinged(edge):
+    edge.link("signal")
+    one = Socket(edge)
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        one.sock.sendall(one.frame(1, b"here"))
+        time.sleep(0.1)
+    edge.signal.send(WS_TEXT, one.number, b"you were heard")
+    opcode, payload, _ = one.receive()
+    assert (opcode, payload) == (1, b"you were heard"), opcode
+    assert one.receive()[0] == 9
+
+
 @test()
 def fan_out_to_500(edge):
     edge.link("signal")

@@ -711,6 +711,31 @@ static void senders_are_asked_for_what_is_wished(void **state)
     end(&class);
 }
 
+/* How many reports on the teacher's voice the teacher gets within so many seconds. */
+static unsigned count_reports(struct class *class, unsigned seconds)
+{
+    unsigned reports = 0;
+    for (usec_t end = class->now + seconds * USEC_PER_SEC; class->now < end;) {
+        size_t count = drain(class);
+        reports += find_rtcp(class, count, NULL, RTCP_RR, 1, 100);
+    }
+    return reports;
+}
+
+static void reports_on_who_is_silent_are_rare(void **state)
+{
+    (void)state;
+    struct class class;
+    begin(&class, false, CONFERENCE_UNTOLD);
+    assert_int_equal(send_audio(&class, 5), 0);
+    assert_in_range(count_reports(&class, 5), 4, 6);
+    (void)count_reports(&class, 5);
+    assert_int_equal(count_reports(&class, 20), 4);
+    assert_int_equal(send_audio(&class, 6), 0);
+    assert_in_range(count_reports(&class, 10), 5, 8);
+    end(&class);
+}
+
 /* More voices than slots: those who fell silent give theirs to those who speak. */
 static void slots_go_to_voices_that_are_heard(void **state)
 {
@@ -942,6 +967,7 @@ int main(void)
         cmocka_unit_test(a_second_of_a_busy_stream_can_be_asked_for),
         cmocka_unit_test(muted_blocked_and_unknown_are_not_forwarded),
         cmocka_unit_test(senders_are_asked_for_what_is_wished),
+        cmocka_unit_test(reports_on_who_is_silent_are_rare),
         cmocka_unit_test(slots_go_to_voices_that_are_heard),
         cmocka_unit_test(slots_are_as_many_as_set),
         cmocka_unit_test(a_picture_follows_its_voice),

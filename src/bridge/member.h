@@ -81,7 +81,8 @@ struct member {
     struct uplink uplink;
     uint64_t clock_offset; /* our NTP time minus the sender's; 0: unknown */
     usec_t report_at;
-    bool sender_reports; /* some are due, as of the last tick */
+    unsigned silent_reports; /* in a row that had no news of what this one sends */
+    bool sender_reports;     /* some are due, as of the last tick */
     /* As a receiver. */
     struct conference_wishes wishes; /* names belong to the member */
     struct member_wish *wish;        /* by source index */

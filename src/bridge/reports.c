@@ -5,6 +5,9 @@
 enum { NACKS_MAX = 128, REPORTS_PER_PACKET = 12, SR_PER_PACKET = 16, REPORT_GAP_MAX = 3000 };
 
 #define REPORT_INTERVAL (1 * USEC_PER_SEC)
+/* On who has sent nothing for so many of those. */
+#define REPORT_RESTING (5 * USEC_PER_SEC)
+enum { REPORTS_SILENT = 5 };
 /* A sender's clock that jumps further than this is followed; less is jitter of the way. */
 #define CLOCK_JUMP_SECONDS 2
 /* To senders whose class had a ceiling once: browsers keep the last word. */
@@ -239,14 +242,18 @@ static void put_receiver_report(struct conference *c, struct member *m, usec_t n
 {
     struct rtcp_report reports[REPORTS_PER_PACKET] = {0};
     size_t count = 0;
-    bool due = now >= m->report_at;
+    bool due = now >= m->report_at, silent = true;
     if (due) {
         for (size_t i = 0; i < m->source_count; i++)
-            for (unsigned l = 0; l < m->sources[i]->state.layer_count; l++)
+            for (unsigned l = 0; l < m->sources[i]->state.layer_count; l++) {
+                silent = silent && !source_report_news(m->sources[i], l);
                 if (count < REPORTS_PER_PACKET &&
                     source_report_out(m->sources[i], now, l, &reports[count]))
                     tell_loss(c, m->sources[i], &reports[count++]);
-        m->report_at = now + REPORT_INTERVAL;
+            }
+        m->silent_reports = silent ? m->silent_reports + (m->silent_reports < REPORTS_SILENT) : 0;
+        m->report_at =
+            now + (m->silent_reports < REPORTS_SILENT ? REPORT_INTERVAL : REPORT_RESTING);
     }
     if (first || count > 0)
         rtcp_put_rr(w, c->own_ssrc, reports, count);

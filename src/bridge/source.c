@@ -513,6 +513,17 @@ bool source_key_due(struct source *s, usec_t now, unsigned stream, usec_t rtt)
     return true;
 }
 
+static uint32_t expected_of(const struct source_stream *st)
+{
+    return (uint32_t)(st->highest - st->statistics.base + 1);
+}
+
+bool source_report_news(const struct source *s, unsigned stream)
+{
+    const struct source_stream *st = &s->streams[stream];
+    return st->started && expected_of(st) != st->statistics.expected_before;
+}
+
 bool source_report_out(struct source *s, usec_t now, unsigned stream,
                        struct rtcp_report *ret_report)
 {
@@ -520,7 +531,7 @@ bool source_report_out(struct source *s, usec_t now, unsigned stream,
     struct source_statistics *counted = &st->statistics;
     if (!st->started)
         return false;
-    uint32_t expected = (uint32_t)(st->highest - counted->base + 1);
+    uint32_t expected = expected_of(st);
     uint32_t expected_now = expected - counted->expected_before;
     uint32_t received_now = counted->received - counted->received_before;
     counted->expected_before = expected;

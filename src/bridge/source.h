@@ -150,6 +150,8 @@ bool source_nack_due(const struct source *source, usec_t now, usec_t rtt);
 void source_want_key(struct source *source, usec_t now, unsigned layer);
 /* Whether to send a key-frame request for the stream now; counts it as sent. */
 bool source_key_due(struct source *source, usec_t now, unsigned stream, usec_t rtt);
+/* Whether any of the stream's packets came, or should have, since the last report. */
+bool source_report_news(const struct source *source, unsigned stream);
 /* The report block for the stream; false before its first packet. */
 bool source_report_out(struct source *source, usec_t now, unsigned stream,
                        struct rtcp_report *ret_report);

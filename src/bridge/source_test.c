@@ -145,11 +145,13 @@ static void reports_count_what_was_lost(void **state)
     struct source *s = video_source();
     struct rtcp_report report;
     assert_false(source_report_out(s, 0, 0, &report));
+    assert_false(source_report_news(s, 0));
     for (uint16_t i = 0; i < 100; i++)
         if (i % 4)
             assert_int_equal(put(s, i * 33000, 0, (uint16_t)(65500 + i), i == 1, false), 0);
     struct rtcp_sender_info info = {1, 0x1111222233334444, 5, 0, 0};
     source_report_in(s, 4000000, 0, &info);
+    assert_true(source_report_news(s, 0));
     assert_true(source_report_out(s, 4500000, 0, &report));
     assert_int_equal(report.ssrc, 1);
     assert_in_range(report.total_lost, 24, 25);
@@ -157,6 +159,7 @@ static void reports_count_what_was_lost(void **state)
     assert_int_equal(report.highest, 65536 + 63);
     assert_int_equal(report.last_sr, 0x22223333);
     assert_int_equal(report.delay_sr, 32768);
+    assert_false(source_report_news(s, 0));
     assert_true(source_report_out(s, 4600000, 0, &report));
     assert_int_equal(report.fraction_lost, 0);
     source_free(&s);

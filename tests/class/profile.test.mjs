@@ -56,6 +56,10 @@ function isVoice(r) {
     between('bits of pictures', r.sent.video.bps + r.received.video.bps, 0, 0);
 }
 
+// How long the voices that come in are kept at least before they are played.
+const patience = () => [...new Set(window.__media.connections.filter(c => c.connectionState === 'connected').flatMap(c => c.getReceivers())
+    .filter(r => r.track.kind === 'audio' && r.getSynchronizationSources().length > 0).map(r => r.jitterBufferTarget))];
+
 // The heights of the pictures that come in, and what the browser thinks it may send.
 const pictures = () => (async () => {
     const out = { heights: [], rates: [], outgoing: 0 };
@@ -91,6 +95,9 @@ try {
         const r = await rates(teacher, 8);
         isVoice(r);
         between('packets of speech received a second', r.received.audio.packets, 15, 18);
+        const [ms, ...others] = await teacher.eval(patience);
+        between('ms before a voice is played', ms, 120, 150);
+        between('other such values', others.length, 0, 0);
     });
     await test('a stock library in a voice class sends packets of 60 ms, within the ceiling', school, async () => {
         await joinStock(stock, school.people[2]);
@@ -124,6 +131,8 @@ try {
         between('bits of pictures received', r.received.video.bps, 20000, 120000);
         between('bits sent', r.sent.video.bps + r.sent.audio.bps, 10000, 100000);
         between('bits that may be sent', seen.outgoing, 10000, 100000);
+        if ((await teacher.eval(patience)).some(Boolean))
+            throw new Error('voices wait as in a voice class');
     });
     const shows = number => [...document.querySelectorAll('video')].some(v => window.__media.readVideo(v)?.number === number);
     if (full) await test('a screen in a light class has few pictures a second and room beside the camera', school, async () => {

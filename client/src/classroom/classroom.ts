@@ -1078,7 +1078,7 @@ export class Classroom {
     const sample = this.probe.sample(report);
     if (!sample) return;
     if (sample.quality !== this.state.value.quality) this.state.update({ quality: sample.quality });
-    if (this.statsTurn++ % 2 !== 0) return;
+    if (this.statsTurn++ % FIGURES[profile.value].statsTurns !== 0) return;
     const percent = (part: number): number => Math.round(part * 100);
     this.channel?.sendStats({
       bitrate: { upload: Math.round(sample.bitsUp / 1_000), download: Math.round(sample.bitsDown / 1_000) },

@@ -123,6 +123,7 @@ export class Peer {
     const speaksAnew = figures.voice !== this.figures.voice;
     this.figures = figures;
     void this.enqueue(async () => {
+      this.applyPatience();
       await this.applyLimits();
       if (this.started && speaksAnew) await this.negotiate();
     }).catch(() => undefined);
@@ -138,7 +139,7 @@ export class Peer {
   }
 
   setMap(kind: 'audio' | 'video', map: Mapping[], spares: Spare[] = []): void {
-    const changed = this.slots.apply(kind, map, spares);
+    const changed = this.slots.apply(kind, map, kind === 'audio' || this.figures.spares ? spares : []);
     if (changed.length === 0) return;
     this.options.events.onSlots();
     this.settleSoon();
@@ -309,6 +310,14 @@ export class Peer {
     for (const [purpose, send] of this.sends) await this.applyLimit(purpose, send);
   }
 
+  private applyPatience(): void {
+    const receivers = this.receivers();
+    for (const { kind, mid } of this.slots.all) {
+      const receiver = kind === 'audio' && mid ? receivers.get(mid) : undefined;
+      if (receiver && 'jitterBufferTarget' in receiver) receiver.jitterBufferTarget = this.figures.patience;
+    }
+  }
+
   private updateSoon(): void {
     if (!this.started || this.updateTimer) return;
     this.updateTimer = setTimeout(() => {
@@ -323,6 +332,7 @@ export class Peer {
     for (const slot of fresh) this.addReceiveLine(slot);
     await this.negotiate();
     for (const slot of fresh) slot.signalled = true;
+    this.applyPatience();
     this.options.events.onSlots();
   }
 

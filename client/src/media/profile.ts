@@ -16,6 +16,12 @@ type LayerRates = readonly [number, number, number];
 export interface Figures {
   /** null: as the offer says. */
   voice: VoiceParameters | null;
+  /** How many ms sound waits at least before it is played; null: as the browser finds. */
+  patience: number | null;
+  /** Whether lines for pictures are made ahead of need: browsers report on each of them every second. */
+  spares: boolean;
+  /** Others are told how our line is once in so many looks at it. */
+  statsTurns: number;
   /** Cameras: lines of the largest picture, of all others, and how many there are at most besides the largest. */
   stage: number;
   others: number;
@@ -33,24 +39,26 @@ export interface Figures {
 const FRUGAL: VoiceParameters = {
   ptime: '60', maxptime: '120', stereo: '0', maxplaybackrate: '16000', maxaveragebitrate: '20000', usedtx: '1',
 };
+/** The copy of a lost packet comes with the next one (RED): it is of use to who waits for two of them and a little more. */
+const COPY_MS = 130;
 const LIGHT: VoiceParameters = { ptime: '40', maxptime: '120', stereo: '0', maxaveragebitrate: '24000' };
 
 /** The figures of the server's own table (`src/base/profile.c`) and what follows from them for a sender. */
 export const FIGURES: Readonly<Record<Profile, Figures>> = {
   voice: {
-    voice: FRUGAL, stage: 0, others: 0, thumbs: 0, cameraRates: [0, 0, 0], cameraFps: 0,
+    voice: FRUGAL, patience: COPY_MS, spares: false, statsTurns: 6, stage: 0, others: 0, thumbs: 0, cameraRates: [0, 0, 0], cameraFps: 0,
     screen: 360, screenRates: [0, 50_000, 0], screenFps: 2,
   },
   light: {
-    voice: LIGHT, stage: 180, others: 0, thumbs: 0, cameraRates: [60_000, 0, 0], cameraFps: 15,
+    voice: LIGHT, patience: null, spares: true, statsTurns: 2, stage: 180, others: 0, thumbs: 0, cameraRates: [60_000, 0, 0], cameraFps: 15,
     screen: 360, screenRates: [0, 150_000, 0], screenFps: 5,
   },
   normal: {
-    voice: LIGHT, stage: 360, others: 180, thumbs: 4, cameraRates: [70_000, 180_000, 0], cameraFps: 20,
+    voice: LIGHT, patience: null, spares: true, statsTurns: 2, stage: 360, others: 180, thumbs: 4, cameraRates: [70_000, 180_000, 0], cameraFps: 20,
     screen: 720, screenRates: [0, 100_000, 400_000], screenFps: 10,
   },
   rich: {
-    voice: null, stage: 720, others: 720, thumbs: Infinity, cameraRates: [200_000, 500_000, 1_500_000], cameraFps: null,
+    voice: null, patience: null, spares: true, statsTurns: 2, stage: 720, others: 720, thumbs: Infinity, cameraRates: [200_000, 500_000, 1_500_000], cameraFps: null,
     screen: 720, screenRates: [200_000, 600_000, 2_000_000], screenFps: 15,
   },
 };

@@ -38,6 +38,10 @@ enum {
 #define RATE_TIME (1 * USEC_PER_SEC)    /* after which a layer's rate is measured */
 #define KEY_WISH (500 * USEC_PER_MSEC)  /* a wish not repeated for so long lapses */
 #define KEY_REPEAT_MAX (1 * USEC_PER_SEC)
+/* A screen's are so large that one may be on its way up for long; a second one would double that.
+ */
+#define SCREEN_KEY_INTERVAL (1 * USEC_PER_SEC)
+#define SCREEN_KEY_REPEAT_MAX (4 * USEC_PER_SEC)
 
 /* What only video needs is large: sound goes without. */
 static int make_streams(struct source *s)
@@ -500,12 +504,14 @@ bool source_key_due(struct source *s, usec_t now, unsigned stream, usec_t rtt)
         st->key_tries = 0;
         return false;
     }
-    usec_t wait = usec_max(SOURCE_KEY_INTERVAL, rtt + 10 * USEC_PER_MSEC);
+    bool screen = source_is_screen(s);
+    usec_t interval = screen ? SCREEN_KEY_INTERVAL : SOURCE_KEY_INTERVAL;
+    usec_t wait = usec_max(interval, rtt + 10 * USEC_PER_MSEC);
     for (unsigned i = 1; i < st->key_tries; i++)
-        wait = usec_min(wait * 3 / 2, KEY_REPEAT_MAX);
+        wait = usec_min(wait * 3 / 2, screen ? SCREEN_KEY_REPEAT_MAX : KEY_REPEAT_MAX);
     if (st->key_asked > 0 && now - st->key_asked < wait)
         return false;
-    if (s->key_asked > 0 && now - s->key_asked < SOURCE_KEY_INTERVAL)
+    if (s->key_asked > 0 && now - s->key_asked < interval)
         return false;
     st->key_asked = s->key_asked = usec_max(now, 1);
     if (st->key_tries < 10)
@@ -567,6 +573,10 @@ bool source_layer_active(const struct source *s, usec_t now, unsigned layer)
 {
     const struct source_layer *l = &s->layers[layer];
     bool desktop = source_is_screen(s);
+    /* A screen that goes on with fewer frames has no line for this one. */
+    for (unsigned i = 0; desktop && i < layer; i++)
+        if (s->layers[i].last_packet - l->last_packet >= SOURCE_LAG_DESKTOP)
+            return false;
     if (l->last_packet == 0 ||
         now - l->last_packet >= (desktop ? SOURCE_QUIET_DESKTOP : SOURCE_QUIET_CAMERA))
         return false;

@@ -24,7 +24,8 @@
 /* A layer that was silent for so long is switched off (screens may be still). */
 #define SOURCE_QUIET_CAMERA (1500 * USEC_PER_MSEC)
 #define SOURCE_QUIET_DESKTOP (4 * USEC_PER_SEC)
-#define SOURCE_LAG (600 * USEC_PER_MSEC) /* behind the other layers of a camera */
+#define SOURCE_LAG_DESKTOP (1500 * USEC_PER_MSEC) /* behind a layer below, of a screen */
+#define SOURCE_LAG (600 * USEC_PER_MSEC)          /* behind the other layers of a camera */
 
 struct source_missing {
     int64_t sequence;

@@ -53,6 +53,15 @@ static void add_step(struct allocate_source *s, int layer, unsigned tid)
     s->steps[s->step_count++] = (struct allocate_step){bps, (int8_t)layer, (int8_t)tid};
 }
 
+/* Fewer frames of a better stream of the same height: only where they cost clearly more than what
+ * is below, for each change of streams takes a key frame. */
+static bool worth_it(const struct allocate_source *s, int layer, unsigned tid)
+{
+    const struct allocate_step *last = s->step_count > 0 ? &s->steps[s->step_count - 1] : NULL;
+    return !last || last->layer == layer || s->height[last->layer] != s->height[layer] ||
+           s->bps[layer][tid] * 4 > last->bps * 5;
+}
+
 /* A camera gives up lines, then frames of the smallest picture. A screen gives up frames and keeps
  * its lines, while that can be. */
 static void list_steps(struct allocate_source *s, int ideal)
@@ -63,11 +72,10 @@ static void list_steps(struct allocate_source *s, int ideal)
     int lowest = lowest_on(s, ideal);
     for (unsigned tid = 0; tid <= s->max_tid; tid++)
         add_step(s, lowest, tid);
-    for (int layer = lowest + 1; layer < ideal; layer++)
-        if (!s->desktop)
-            add_step(s, layer, s->max_tid);
-    for (unsigned tid = s->desktop ? 0 : s->max_tid; tid <= s->max_tid && ideal > lowest; tid++)
-        add_step(s, ideal, tid);
+    for (int layer = lowest + 1; layer <= ideal; layer++)
+        for (unsigned tid = s->desktop && layer == ideal ? 0 : s->max_tid; tid <= s->max_tid; tid++)
+            if (!s->desktop || (s->height[layer] == s->height[ideal] && worth_it(s, layer, tid)))
+                add_step(s, layer, tid);
 }
 
 /* Whether the step shows no more than was granted last time. */

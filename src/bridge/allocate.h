@@ -9,7 +9,7 @@
 
 #define ALLOCATE_LAYERS 3
 #define ALLOCATE_TIDS 3
-#define ALLOCATE_STEPS (ALLOCATE_LAYERS + 2 * (ALLOCATE_TIDS - 1))
+#define ALLOCATE_STEPS (ALLOCATE_LAYERS * ALLOCATE_TIDS)
 #define ALLOCATE_STAGE_HEIGHT 360 /* a source on stage gets this before the others move */
 
 /* One way to send a source. */

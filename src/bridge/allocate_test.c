@@ -122,12 +122,13 @@ static void a_screen_of_one_height_gets_what_is_worth_it(void **state)
         int max_height;
         uint64_t budget;
         int layer;
-    } cases[] = {{-1, 2000, 2}, {360, 2000, 2}, {180, 2000, 0}, {360, 300, 0}, {720, 300, 0}};
+    } cases[] = {{-1, 2000, 2}, {360, 2000, 2}, {180, 2000, 0}, {360, 499, 0},
+                 {720, 500, 1}, {-1, 749, 1},   {-1, 750, 2}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct allocate_source s = camera(cases[i].max_height, true);
         s.desktop = true;
         s.height[0] = s.height[2];
-        memset(s.bps[1], 0, sizeof(s.bps[1]));
+        s.height[1] = s.height[2];
         (void)run(&s, 1, cases[i].budget);
         assert_int_equal(s.granted, cases[i].layer);
     }

@@ -23,7 +23,7 @@
 #define LEFT_AGE_MAX (100 * USEC_PER_MSEC)
 /* A screen's key frame takes its time on a narrow way: it and what came meanwhile go out late, but
  * of that, behind by so much, base frames alone. */
-#define SCREEN_AGE_MAX (5 * USEC_PER_SEC)
+#define SCREEN_AGE_MAX (8 * USEC_PER_SEC)
 #define SCREEN_BEHIND (400 * USEC_PER_MSEC)
 /* Who just got a key frame of one and lost what followed does not ask for the next at once. */
 #define SCREEN_KEY_FRESH (20 * USEC_PER_MSEC) /* came just now, and is about to be queued */

@@ -310,7 +310,9 @@ static int first_active(const struct source *s)
     return 0;
 }
 
-/* What each layer costs at each frame rate, headers and all. */
+/* What each layer costs at each frame rate, headers and all. A screen takes room for its key
+ * frames, too, but for the base frames of the stream that goes: there they delay it, and nothing
+ * else. */
 static void price_layers(struct source *s, usec_t now, struct allocate_source *a)
 {
     for (unsigned l = 0; l < s->layer_count; l++) {
@@ -321,6 +323,8 @@ static void price_layers(struct source *s, usec_t now, struct allocate_source *a
         for (unsigned tid = 0; tid < SOURCE_TIDS; tid++) {
             uint64_t part = known ? source_layer_rate(s, now, l, tid) : 0;
             a->bps[l][tid] = part > 0 ? (whole * part + measured - 1) / measured : whole;
+            if (whole > 0 && (tid > 0 || (int)l != a->before))
+                a->bps[l][tid] += source_key_rate(s, now, l);
         }
         a->height[l] = source_layer_height(s, l);
     }

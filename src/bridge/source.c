@@ -12,7 +12,7 @@ enum {
     /* With what else there is of a source, less than a megabyte. */
     VIDEO_RING_BYTES_MAX = 768 * 1024,
     VIDEO_RING_SLOTS_MAX = 1024,
-    SCREEN_RING = 2, /* so many times as much */
+    SCREEN_RING = 4, /* so many times as much */
     AUDIO_RING_BYTES = 16 * 1024,
     AUDIO_RING_SLOTS = 64, /* over half a second at 10 ms */
     PACKET_MAX = 1600,
@@ -27,7 +27,7 @@ enum {
 };
 
 #define RING_TIME (1 * USEC_PER_SEC)        /* what a video ring should hold */
-#define SCREEN_RING_TIME (5 * USEC_PER_SEC) /* that of a screen, which may leave slowly */
+#define SCREEN_RING_TIME (8 * USEC_PER_SEC) /* that of a screen, which may leave slowly */
 #define REORDER_TIME (10 * USEC_PER_MSEC)
 #define NACK_TIME (1 * USEC_PER_SEC) /* nobody waits longer for a packet */
 #define NACK_RTT_MIN (20 * USEC_PER_MSEC)
@@ -604,10 +604,16 @@ int source_layer_height(const struct source *s, unsigned layer)
 uint64_t source_layer_rate(struct source *s, usec_t now, unsigned layer, unsigned tid)
 {
     struct source_layer *l = &s->layers[layer];
-    uint64_t bytes = meter_rate(&l->keys, now / SOURCE_SPAN_KEYS) / SOURCE_SPAN_KEYS;
+    uint64_t bytes = 0;
     for (unsigned i = 0; i < SOURCE_TIDS && i <= tid; i++)
         bytes += slow_rate(&l->bytes[i], now, span_of(s), l->on_since);
     return bytes * 8;
+}
+
+uint64_t source_key_rate(struct source *s, usec_t now, unsigned layer)
+{
+    struct meter *keys = &s->layers[layer].keys;
+    return (uint64_t)meter_rate(keys, now / SOURCE_SPAN_KEYS) * 8 / SOURCE_SPAN_KEYS;
 }
 
 static uint64_t frame_rate(const struct source *s, struct source_layer *l, usec_t now, unsigned tid)

@@ -163,8 +163,10 @@ unsigned source_stream_of(const struct source *source, unsigned layer, unsigned 
 bool source_layer_active(const struct source *source, usec_t now, unsigned layer);
 /* Height in pixels: decoded, else guessed from the other layers or the index. */
 int source_layer_height(const struct source *source, unsigned layer);
-/* Bits per second of temporal layers up to `tid`. */
+/* Bits per second of temporal layers up to `tid`; of a screen without its key frames. */
 uint64_t source_layer_rate(struct source *source, usec_t now, unsigned layer, unsigned tid);
+/* Those of a screen; 0 of a camera. */
+uint64_t source_key_rate(struct source *source, usec_t now, unsigned layer);
 /* Whether it was on long enough to be measured. */
 bool source_layer_known(const struct source *source, usec_t now, unsigned layer);
 /* The highest temporal layer whose frame rate stays within `max` (-1: any). */

@@ -1,6 +1,5 @@
 #include "media_sender.h"
 
-#include <limits.h>
 #include <stdlib.h>
 
 #include "proto/offer.h"
@@ -59,12 +58,12 @@ void sender_done(struct sender *s)
 
 void sender_share_screen(struct sender *s, size_t key_bytes)
 {
-    static const unsigned every[] = {6, 1, 2}; /* 5 and 15 a second */
-    static const uint32_t rates[] = {200000, 0, 2000000};
+    static const unsigned every[] = {6, 6, 2}; /* 5 and 15 a second */
+    static const uint32_t rates[] = {200000, 600000, 2000000};
     s->screen = true;
     for (unsigned i = 0; i < SENDER_LAYERS; i++) {
         struct sender_layer *l = &s->layers[i];
-        l->on = l->key_wanted = i != 1;
+        l->on = l->key_wanted = true;
         l->height = 720;
         l->every = every[i];
         l->bytes = rates[i] / 8 / FPS * every[i];
@@ -75,18 +74,18 @@ void sender_share_screen(struct sender *s, size_t key_bytes)
 void sender_share_lone(struct sender *s, uint32_t bps, size_t key_bytes)
 {
     sender_share_screen(s, key_bytes);
-    s->layers[0].every = UINT_MAX;
-    s->layers[0].on = false;
+    s->lone = true;
+    s->layers[0].on = s->layers[1].on = false;
     s->layers[2].bytes = bps / 8 / FPS * s->layers[2].every;
 }
 
 static bool wanted_on(const struct sender *s, unsigned layer, int max_height)
 {
     bool large = max_height < 0 || max_height >= 360;
-    if (s->screen && s->layers[0].every == UINT_MAX)
+    if (s->lone)
         return max_height != 0 && layer == 2;
     if (s->screen)
-        return max_height != 0 && (layer == 0 || (layer == 2 && large));
+        return max_height != 0 && (layer == 0 || large);
     return max_height < 0 || (max_height > 0 && (layer == 0 || 180 << layer <= max_height));
 }
 

@@ -60,7 +60,8 @@ struct sender {
     bool video;
     bool short_picture_id;
     bool temporal;
-    bool screen;     /* two streams of one height */
+    bool screen;     /* its streams are of one height */
+    bool lone;       /* and there is only the last */
     unsigned frames; /* so far, sent or not */
     unsigned thrift; /* pictures take so many times less */
     usec_t frame_at;
@@ -89,8 +90,8 @@ struct sender {
 /* SSRCs are `base` + 0..2 for layers, + 10..12 for RTX, + 20 for audio. */
 void sender_init(struct sender *sender, struct pipe *up, uint32_t base, uint64_t seed);
 void sender_done(struct sender *sender);
-/* From now on a screen on which much moves, as our client sends it: the first layer with few
- * pictures, the last with all, both of 720 lines, with key pictures of so many bytes. */
+/* From now on a screen on which much moves, as our client sends it: the last layer with all
+ * pictures, the others with few, each of 720 lines and with key pictures of so many bytes. */
 void sender_share_screen(struct sender *sender, size_t key_bytes);
 /* The same in one stream of so much, as other clients send it. */
 void sender_share_lone(struct sender *sender, uint32_t bps, size_t key_bytes);

@@ -88,7 +88,7 @@ static void lines(uint64_t seed)
         uint64_t bps;
         double fps;
         usec_t freeze;
-    } cases[] = {{3000000, 12, 1000 * MS}, {1000000, 3, 1000 * MS}, {400000, 1, 2000 * MS}};
+    } cases[] = {{3000000, 12, 1000 * MS}, {1000000, 4, 1000 * MS}, {400000, 3, 1500 * MS}};
     enum { LINES = sizeof(cases) / sizeof(cases[0]), TIME = 30 };
     struct person *teacher = share(&w, seed);
     struct person *people[LINES];
@@ -150,7 +150,7 @@ static void comings(uint64_t seed)
         world_run(&w, 5 * USEC_PER_SEC);
     }
     struct seen seen = since(narrow, teacher, begun, 36 * USEC_PER_SEC);
-    assert_true(seen.fps >= 1 && seen.freeze <= 4 * USEC_PER_SEC && seen.switches == 0);
+    assert_true(seen.fps >= 1 && seen.freeze <= 5 * USEC_PER_SEC && seen.switches == 0);
     assert_true(seen.silence < 0.01);
     world_done(&w);
 }
@@ -230,7 +230,7 @@ static void before_cameras(uint64_t seed)
     world_run(&w, 20 * USEC_PER_SEC);
     assert_true(watch(p, 20 * USEC_PER_SEC).fps >= 0.5);
     assert_true(forwarded(p));
-    assert_int_equal(p->viewer.forwarded_count, 1);
+    assert_true(p->viewer.forwarded_count <= 2);
     world_done(&w);
 }
 

@@ -1,7 +1,7 @@
 /* What a video sender encodes. A camera: three layers (a quarter, a half and the whole height), each switched on
  * only as long as the bridge wants it. VP8 and H.264 send each as a stream of its own; VP9 and AV1 all in one.
- * A screen: two streams, both of its whole height, one with all pictures and one with few at a small rate, each in
- * three temporal layers: who has less line gets fewer pictures and can still read them. Firefox, which makes no
+ * A screen: as many streams, each of its whole height and in three temporal layers, one with all pictures, the others
+ * with few at smaller rates: who has less line gets fewer pictures and can still read them. Firefox, which makes no
  * temporal layers, sends a screen as a camera. */
 import { Codec, isLayered } from './codecs';
 import { Figures, FIGURES } from './profile';
@@ -45,7 +45,7 @@ type Encoding = RTCRtpEncodingParameters & { codec?: RTCRtpCodec; scalabilityMod
 /** An encoding that is off has a rate, too: browsers refuse less. */
 const LEAST_RATE = 30_000;
 
-/** Pictures a second of a screen's lesser stream. */
+/** Pictures a second of a screen's lesser streams, at most: their encoders leave out what their rates have no room for. */
 const FEW_PICTURES = 5;
 /** Whoever draws a screen smaller than this does not follow what moves on it. */
 const LARGE = 360;
@@ -58,14 +58,14 @@ function together(rates: readonly number[], first: number, top: number): { scale
 
 /** A lone stream of a codec that has layers in one is the first, as it is of a camera. */
 function screenEncodings({ codec, maxHeight, figures }: Wish, rates: readonly number[]): Encoding[] {
-  const lesser = Math.max(rates.findIndex((rate) => rate > 0), 0);
   const whole = Math.max(rates.map((rate) => rate > 0).lastIndexOf(true), 0);
-  const lone = lesser === whole;
+  const least = Math.max(rates.findIndex((rate) => rate > 0), 0);
+  const lone = least === whole;
   const main = lone && isLayered(codec) ? 0 : whole;
   const large = maxHeight < 0 || maxHeight >= LARGE;
   return rates.map((rate, i): Encoding => ({
     maxFramerate: i === main ? figures.screenFps : Math.min(figures.screenFps, FEW_PICTURES),
-    active: maxHeight !== 0 && (i === main ? lone || large : i === lesser && !lone),
+    active: maxHeight !== 0 && (lone ? i === main : rate > 0 && (large || i === least)),
     maxBitrate: Math.max(i === main ? (rates[whole] ?? 0) : rate, LEAST_RATE),
     scaleResolutionDownBy: SCALES[whole] ?? 1,
     scalabilityMode: 'L1T3',

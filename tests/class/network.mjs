@@ -2,6 +2,7 @@
 // has the same MTU. Addresses are from the documentation ranges and exist only inside these namespaces.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 
 const LINE = new URL('../../build/release/tests/support/line', import.meta.url).pathname;
 export const PUBLIC = '198.51.100.10';
@@ -13,17 +14,19 @@ function ip(...args) {
 }
 
 export class Network {
-    constructor(name, hostName, { v4 = true, v6 = !v4, mtu = 1280 } = {}) {
+    constructor(name, hostName, { v4 = true, v6 = !v4, mtu = 1280, exact = false } = {}) {
         this.name = name;
         this.v4 = v4;
         this.v6 = v6;
         this.public = v4 ? PUBLIC : PUBLIC6; // where the world finds the server
         this.mtu = String(mtu);
+        this.exact = exact; // rates are those of IP's bytes; else each packet takes 58 bytes more
         this.hostName = hostName;
         this.spaces = [];
         this.hosts = 0;
         this.addresses = {};
         this.lines = new Map();
+        this.shared = 0;
     }
 
     space(suffix) {
@@ -167,26 +170,58 @@ X`]);
     }
 
     // What a host sends and receives goes over a line of its own from now on: {delay, jitter, queue} in ms, loss in percent,
-    // rate in kb/s; null: a clean line again.
-    async shape(space, rule) {
-        const { delay = 0, jitter = 0, loss = 0, rate = 0, queue = 300 } = rule ?? {};
-        let line = this.lines.get(space);
-        if (!line) {
-            if (!rule)
-                return;
+    // rate in kb/s; null: a clean line again. `up`: what it sends, if that is something else.
+    async shape(space, rule, up = rule) {
+        if (!this.lines.has(space) && !rule)
+            return;
+        if (!this.lines.has(space)) {
             const n = space.split('-h').pop();
-            this.cable(this.router, `l${n}`, this.router, `m${n}`);
             ip('-n', this.router, 'link', 'set', `h${n}`, 'nomaster');
-            ip('-n', this.router, 'link', 'set', `m${n}`, 'master', 'wan');
-            line = spawn('ip', ['netns', 'exec', this.router, LINE,
-                `h${n}`, `l${n}`], { stdio: ['pipe', 'pipe', 'inherit'] });
-            this.lines.set(space, line);
-            await new Promise((done, fail) => {
-                line.stdout.once('data', done);
-                line.once('exit', code => fail(new Error(`line ended (${code})`)));
-            });
+            this.lines.set(space, await this.line(`h${n}`, n));
         }
-        line.stdin.write(`${delay} ${jitter} ${loss} ${rate} ${queue}\n`);
+        this.bend(space, rule, up);
+    }
+
+    // One line for several hosts: returns what to call it in bend() and waits(). None of them may have a line of its own.
+    async share(spaces, rule, up = rule) {
+        const n = `s${++this.shared}`;
+        // In a place of its own: what is forwarded twice in one has its addresses changed twice.
+        const home = this.space(n);
+        ip('-n', home, 'link', 'add', 'home', 'mtu', this.mtu, 'type', 'bridge');
+        ip('-n', home, 'link', 'set', 'home', 'up');
+        this.cable(this.router, `q${n}`, home, `p${n}`);
+        const ends = spaces.map(space => `h${space.split('-h').pop()}`);
+        for (const end of ends)
+            ip('-n', this.router, 'link', 'set', end, 'nomaster', 'netns', home);
+        for (const end of [`p${n}`, ...ends])
+            ip('-n', home, 'link', 'set', end, 'master', 'home', 'up');
+        this.lines.set(n, await this.line(`q${n}`, n));
+        this.bend(n, rule, up);
+        return n;
+    }
+
+    // A line from that end to the outside world.
+    async line(end, n) {
+        this.cable(this.router, `l${n}`, this.router, `m${n}`);
+        ip('-n', this.router, 'link', 'set', `m${n}`, 'master', 'wan');
+        const line = spawn('ip', ['netns', 'exec', this.router, LINE, end, `l${n}`, ...(this.exact ? ['ip'] : [])], { stdio: ['pipe', 'pipe', 'inherit'] });
+        line.answers = createInterface({ input: line.stdout })[Symbol.asyncIterator]();
+        if ((await line.answers.next()).done)
+            throw new Error('the line ended');
+        return line;
+    }
+
+    bend(name, rule, up = rule) {
+        const text = ({ delay = 0, jitter = 0, loss = 0, rate = 0, queue = 300 }) => `${delay} ${jitter} ${loss} ${rate} ${queue}`;
+        this.lines.get(name).stdin.write(`${text(up ?? {})} ${text(rule ?? {})}\n`);
+    }
+
+    // How long a packet would wait in the line's queues now, in ms: {up, down}.
+    async waits(name) {
+        const line = this.lines.get(name);
+        line.stdin.write('\n');
+        const [up, down] = (await line.answers.next()).value.split(' ').map(Number);
+        return { up, down };
     }
 
     stop() {

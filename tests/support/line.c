@@ -1,6 +1,9 @@
 /* A line between two network interfaces with delay, jitter, loss, a rate and a drop-tail queue, for
- * kernels without netem: line IF_A IF_B, then one line of text on standard input for every change:
+ * kernels without netem: line IF_A IF_B [ip], then one line of text on standard input for every
+ * change:
  *   delay_ms jitter_ms loss_percent rate_kbps queue_ms
+ * once for both ways, or from A to B and then from B to A. An empty line asks how long a packet
+ * would wait in the two queues now: "ms ms" on standard output.
  * Ends with standard input. Interfaces must not offload checksums or segmentation. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -72,21 +75,37 @@ static void give(struct end *from, struct end *to, usec_t now)
     }
 }
 
-static void change(struct end *a, struct end *b, const char *text)
+/* The five numbers of one way; false: there are none. */
+static bool read_shape(char **at, struct pipe_shape *ret_shape)
 {
-    double values[5] = {0};
-    char *at = (char *)(uintptr_t)text;
-    for (int i = 0; i < 5; i++)
-        values[i] = strtod(at, &at);
-    struct pipe_shape shape = {
+    double values[5];
+    for (int i = 0; i < 5; i++) {
+        char *end;
+        values[i] = strtod(*at, &end);
+        if (end == *at)
+            return false;
+        *at = end;
+    }
+    *ret_shape = (struct pipe_shape){
         .delay = (usec_t)(values[0] * 1000),
         .jitter = (usec_t)(values[1] * 1000),
         .loss = values[2] / 100,
         .rate_bps = (uint64_t)(values[3] * 1000),
         .queue = (usec_t)(values[4] * 1000),
     };
-    a->out.shape = shape;
-    b->out.shape = shape;
+    return true;
+}
+
+static void obey(struct end *a, struct end *b, char *text, usec_t now)
+{
+    char *at = text;
+    if (!read_shape(&at, &a->out.shape)) {
+        printf("%.1f %.1f\n", (double)bottleneck_wait(&a->out.own, now) / 1000,
+               (double)bottleneck_wait(&b->out.own, now) / 1000);
+        (void)fflush(stdout);
+    } else if (!read_shape(&at, &b->out.shape)) {
+        b->out.shape = a->out.shape;
+    }
 }
 
 static int wait_ms(const struct end *a, const struct end *b, usec_t now)
@@ -102,12 +121,15 @@ static int wait_ms(const struct end *a, const struct end *b, usec_t now)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3)
+    if (argc != 3 && argc != 4)
         return 2;
     (void)prctl(PR_SET_PDEATHSIG, 9); /* a test that dies takes its lines with it */
     struct end a = {.fd = open_end(argv[1])}, b = {.fd = open_end(argv[2])};
     pipe_init(&a.out, 1, (struct pipe_shape){0});
     pipe_init(&b.out, 2, (struct pipe_shape){0});
+    if (argc == 4) /* a rate is that of IP's bytes, without Ethernet's */
+        a.out.overhead = b.out.overhead = -ETH_HLEN;
+    (void)setvbuf(stdin, NULL, _IONBF, 0); /* poll tells of every line */
     puts("ready");
     (void)fflush(stdout);
     char text[256];
@@ -121,7 +143,7 @@ int main(int argc, char **argv)
         if (fds[0].revents) {
             if (!fgets(text, sizeof text, stdin))
                 return 0;
-            change(&a, &b, text);
+            obey(&a, &b, text, now);
         }
         take(&a, now);
         take(&b, now);

@@ -4,7 +4,7 @@
 
 void pipe_init(struct pipe *p, uint64_t seed, struct pipe_shape shape)
 {
-    *p = (struct pipe){.shape = shape, .random = seed};
+    *p = (struct pipe){.shape = shape, .random = seed, .overhead = PIPE_OVERHEAD};
     p->heap = calloc(PIPE_PACKETS, sizeof(struct pipe_packet *));
     if (!p->heap)
         abort();
@@ -91,8 +91,9 @@ void pipe_send(struct pipe *p, usec_t now, struct slice bytes, bool rtcp)
     struct bottleneck *line = p->shared ? p->shared : &p->own;
     p->own.rate_bps = p->shape.rate_bps;
     p->own.queue = p->shape.queue;
-    p->wire_bytes += bytes.len + PIPE_OVERHEAD;
-    if (line->rate_bps > 0 && !bottleneck_pass(line, now, bytes.len + PIPE_OVERHEAD, &at)) {
+    size_t wire = (size_t)((long)bytes.len + p->overhead);
+    p->wire_bytes += wire;
+    if (line->rate_bps > 0 && !bottleneck_pass(line, now, wire, &at)) {
         p->dropped++;
         return;
     }

@@ -11,7 +11,7 @@
 
 #define PIPE_PACKET_MAX 1500
 #define PIPE_PACKETS 8192
-#define PIPE_OVERHEAD 44 /* IPv4, UDP, SRTP tag */
+#define PIPE_OVERHEAD 44 /* of IPv4, UDP and the SRTP tag, unless said otherwise */
 
 /* A drop-tail queue before a line. */
 struct bottleneck {
@@ -45,7 +45,8 @@ struct pipe {
     uint64_t random;
     uint64_t sent;
     uint64_t dropped;
-    uint64_t wire_bytes; /* sent, with IP headers */
+    long overhead;       /* of a packet on the wire; may be negative */
+    uint64_t wire_bytes; /* sent, with that */
     struct bottleneck own;
     struct bottleneck *shared; /* instead of its own rate and queue; NULL: none */
     bool losing;               /* within a burst */

@@ -1,4 +1,5 @@
-// A line that narrows: what a pupil is told about it, and that nothing is said any more when it is wide again.
+// A line that narrows, both ways: what a pupil is told about it, that the voices get through both ways on one connection, and that
+// nothing is said any more when it is wide again.
 import { HOST, Participant, School, finish, sleep, test } from './harness.mjs';
 import { joinOurs } from './join.mjs';
 
@@ -14,7 +15,7 @@ function record() {
     return true;
 }
 
-const heard = () => window.__media.remoteAudio().some(track => window.__media.readAudio(track).some(tone => tone.number === 1));
+const heard = number => window.__media.remoteAudio().some(track => window.__media.readAudio(track).some(tone => tone.number === number));
 const shows = (p, lines, seconds) => p.until(`the words ${lines}`, wanted => wanted.includes(document.querySelector('[data-testid=line]')?.dataset.line), seconds, lines);
 
 async function isReadable(p, name) {
@@ -42,7 +43,7 @@ try {
         await school.network.shape(pupil.space, { delay: 20, rate: 4000 });
         await joinOurs(pupil, school.people[2]);
         await pupil.eval(record);
-        await pupil.until('sound', heard, 30);
+        await pupil.until('sound', heard, 30, 1);
         await sleep(15000);
         const calm = await pupil.eval(() => window.__lines.map(l => l.line));
         if (calm.join() !== 'whole')
@@ -50,10 +51,15 @@ try {
         await school.network.shape(pupil.space, { delay: 20, rate: 300 });
         await shows(pupil, ['smaller'], 30);
         await isReadable(pupil, 'line-smaller-fr');
-        await school.network.shape(pupil.space, { delay: 20, rate: 60 });
+        // A voice in packets of 20 ms takes 59 kb/s.
+        await school.network.shape(pupil.space, { delay: 20, rate: 80 });
         await shows(pupil, ['sound', 'voice'], 40);
         await isReadable(pupil, 'line-sound-fr');
-        await pupil.until('the voice', heard, 10);
+        await pupil.until('the voice', heard, 10, 1);
+        await teacher.until('the pupil’s voice', heard, 30, 3);
+        const connections = await pupil.eval(() => window.__media.connections.length);
+        if (connections !== 1)
+            throw new Error(`media was begun ${connections} times`);
         await school.network.shape(pupil.space, { delay: 20, rate: 4000 });
         await shows(pupil, ['back'], 60);
         await isReadable(pupil, 'line-back-fr');

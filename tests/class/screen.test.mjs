@@ -2,7 +2,8 @@
 import { Participant, School, finish, sleep, test, until } from './harness.mjs';
 import { joinOurs, lookOurs } from './join.mjs';
 
-const LINES = 720, FPS = 10;
+// Each picture of a page of which half runs takes Chromium some 30 kB: a narrow line has one every few seconds.
+const LINES = 720, FPS = 10, FPS_NARROW = 0.2, NARROW_SECONDS = 10;
 const school = new School('screen');
 
 // A page of text of which the upper lines run, below the fields of the number: as the teacher's screen, and for comparison.
@@ -84,7 +85,7 @@ async function sends() {
 function mustBeWhole(what, { heights, fps, sharp, kbps, made }, least, most) {
     const found = `${what}: ${heights} lines, ${fps.toFixed(1)} pictures a second, text ${sharp.toFixed(1)} dB, ${kbps.toFixed(0)} kb/s in all, ${made.toFixed(2)} % of the sound made up`;
     console.log(found);
-    if (heights.length !== 1 || heights[0] !== LINES || fps < least || fps > most || sharp < 24 || made > 2)
+    if (heights.length !== 1 || heights[0] !== LINES || fps < least || fps > most || sharp < 24 || made > 5)
         throw new Error(found);
 }
 
@@ -107,9 +108,9 @@ try {
         for (const rate of [1000, 400]) {
             await school.network.shape(pupil.space, { delay: 20, rate });
             await sleep(5000);
-            const seen = await pupil.eval(watch, 7);
+            const seen = await pupil.eval(watch, NARROW_SECONDS);
             console.log(`    ${await teacher.eval(sends)}`);
-            mustBeWhole(`${rate} kb/s`, seen, 0.5, FPS + 2);
+            mustBeWhole(`${rate} kb/s`, seen, FPS_NARROW, FPS + 2);
         }
         await school.network.shape(pupil.space, { delay: 20, rate: 4000 });
     });
@@ -118,9 +119,9 @@ try {
         await teacher.click('[data-testid=camera]');
         await school.network.shape(teacher.space, { delay: 20, rate: 500 });
         await sleep(5000);
-        const seen = await pupil.eval(watch, 7);
+        const seen = await pupil.eval(watch, NARROW_SECONDS);
         console.log(`    ${await teacher.eval(sends)}`);
-        mustBeWhole('from 500 kb/s', seen, 0.5, FPS + 2);
+        mustBeWhole('from 500 kb/s', seen, FPS_NARROW, FPS + 2);
     });
 } catch (error) {
     await test('screen', school, () => { throw error; });

@@ -1,4 +1,5 @@
 /* What the connection is worth, from the browser's own counters. */
+import { num, type Report } from './reports';
 
 export type Quality = 'good' | 'fair' | 'poor';
 
@@ -29,8 +30,6 @@ export function judge(loss: number, rttMs: number): Quality {
   return loss >= FAIR_LOSS || rttMs >= FAIR_RTT_MS ? 'fair' : 'good';
 }
 
-const num = (value: unknown): number => (typeof value === 'number' && Number.isFinite(value) ? value : 0);
-
 export class QualityProbe {
   private last: Totals | null = null;
 
@@ -40,7 +39,7 @@ export class QualityProbe {
     let rtt = 0;
     let lossUp = 0;
     reports.forEach((raw: unknown) => {
-      const report = raw as Record<string, unknown>;
+      const report = raw as Report;
       switch (report['type']) {
         case 'inbound-rtp':
           now.received += num(report['packetsReceived']);

@@ -1,6 +1,7 @@
 /* What travels for this page as an operator counts it: bytes of IP packets, both ways. Browsers tell payloads; what the
  * layers below add to them is reckoned here. */
 import type { OpenSocket, Socket } from '../signalling/stream';
+import { num, type Report } from './reports';
 
 export interface Bytes {
   down: number;
@@ -25,10 +26,6 @@ const FRAME = 2;
 /** Checks of a path: with user name, priority, role, integrity and fingerprint; the answer without the first three. */
 const STUN_REQUEST = 104;
 const STUN_RESPONSE = 64;
-
-type Report = Record<string, unknown>;
-
-const num = (value: unknown): number => (typeof value === 'number' && Number.isFinite(value) ? value : 0);
 
 /** What a datagram costs on a path beside itself, in its own direction and, by acknowledgements, in the other. */
 interface Cost {

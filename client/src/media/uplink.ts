@@ -1,5 +1,6 @@
 /* Whether one's own way carries more than a voice in long packets: browsers send 60 kb/s of sound, and half of it is lost for good
  * where less than that gets through. */
+import { num, type Report } from './reports';
 
 /** Of the packets of one's own sound, as the bridge reports once a second. */
 const BAD_LOSS = 0.15;
@@ -12,8 +13,6 @@ const WAIT_MAX_MS = 480_000;
 /** IPv4 and UDP, which browsers do not count. */
 const OVERHEAD_BYTES = 28;
 
-type Report = Record<string, unknown>;
-
 interface Look {
   at: number;
   /** When the bridge told last. */
@@ -22,8 +21,6 @@ interface Look {
   bytes: number;
   packets: number;
 }
-
-const num = (value: unknown): number => (typeof value === 'number' && Number.isFinite(value) ? value : 0);
 
 export function lookAt(at: number, reports: Iterable<readonly [string, unknown]>): Look {
   const look: Look = { at, told: 0, loss: 0, bytes: 0, packets: 0 };

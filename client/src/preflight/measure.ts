@@ -1,6 +1,7 @@
 /* Measures the way to the class: one end sends a picture of our own making to the bridge, the other gets it back, as two people
  * in a class would. What the two see of it is what a class would see. */
 import type { Join } from '../api';
+import { num, type Report } from '../media/reports';
 import { Bytes, MediaCounter, sum } from '../media/traffic';
 import { downloadRate } from './download';
 import { End } from './end';
@@ -36,8 +37,6 @@ const QUEUE_MS = 50;
 /** As much as another rate, within what such measurements are worth. */
 const FULL = 0.75;
 
-type Report = Record<string, unknown>;
-
 export interface Sample {
   at: number;
   way: Way | null;
@@ -50,8 +49,6 @@ export interface Sample {
   sent: number;
   lostUp: number;
 }
-
-const num = (value: unknown): number => (typeof value === 'number' && Number.isFinite(value) ? value : 0);
 
 function kindOf(local: Report): WayKind {
   const relay = local['relayProtocol'];

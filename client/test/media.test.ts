@@ -219,6 +219,7 @@ test('a screen is sent in its whole height only, with all pictures and with few 
 test('all send what the last who joined can show', () => {
   const order = parseCodecs('av1, VP9,h264,vp8,theora');
   assert.deepEqual(order, ['av1', 'vp9', 'h264', 'vp8']);
+  assert.deepEqual(parseCodecs('h264 vp8'), ['h264', 'vp8']);
   assert.equal(chooseCodec(order, ['vp8', 'vp9', 'av1'], []), 'av1');
   assert.equal(chooseCodec(order, ['vp8', 'vp9'], [['vp8', 'av1', 'vp9']]), 'vp9');
   assert.equal(chooseCodec(order, ['vp8', 'vp9', 'av1'], [['vp8', 'av1', 'vp9'], ['vp8', 'h264']]), 'vp8');

@@ -45,6 +45,9 @@ try {
         await fill(admin, { 'organisation-name': 'Hill School' });
         await admin.eval(choose, 'organisation-profile', 'light');
         await admin.eval(choose, 'organisation-codecs', 'h264 vp8');
+        const labels = await admin.eval(() => [...document.querySelectorAll('[data-testid=organisation-codecs] option')].map(o => o.textContent));
+        if (!['VP8:', 'H.264:', 'VP9:', 'AV1:'].every(name => labels.some(label => label.startsWith(name))))
+            throw new Error(`codecs are called ${labels}`);
         await admin.screenshot('admin-organisation');
         await admin.click('[data-testid=organisation-save]');
         await admin.until('the new name', () => document.querySelector('.organisation')?.textContent === 'Hill School');

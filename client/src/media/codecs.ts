@@ -25,8 +25,9 @@ export function capabilities(side: Capable): Codec[] {
 /** What can be sent in several streams. Firefox puts several layers into each stream of VP9, which nobody takes for one. */
 export const sendable = (able: readonly Codec[], firefox: boolean): Codec[] => able.filter((codec) => !firefox || codec !== 'vp9');
 
+/** Set apart by commas, as in a room, or by blanks, as the school keeps them. */
 export const parseCodecs = (list: string): Codec[] =>
-  list.toLowerCase().split(',').map((word) => word.trim()).flatMap((word) => CODECS.filter((codec) => codec === word));
+  list.toLowerCase().split(/[\s,]+/).flatMap((word) => CODECS.filter((codec) => codec === word));
 
 /** `others`: what each of the others can show. */
 export function chooseCodec(
